@@ -1,0 +1,44 @@
+"""What ccigkit brings along, registered through the same door as anybody's plugin: one line per component."""
+
+from __future__ import annotations
+
+from ccigkit.data.celeba import CelebA
+from ccigkit.data.faces import Faces
+from ccigkit.data.pendulum import Pendulum
+from ccigkit.metrics.interventions import Interventions
+from ccigkit.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from ccigkit.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
+from ccigkit.objectives.ccig import CCIG
+from ccigkit.objectives.dear import DEAR
+from ccigkit.plugins import hookimpl
+from ccigkit.scm.linear import LinearSCM
+from ccigkit.scm.nonlinear import NonlinearSCM
+from ccigkit.structure.gae import GraphAutoencoder
+from ccigkit.structure.known import Known
+from ccigkit.structure.notears import Notears
+from ccigkit.structure.pc import PC
+
+
+@hookimpl
+def ccigkit_components() -> list[type]:
+    """The components that come along."""
+    return [
+        Faces,
+        Pendulum,
+        CelebA,
+        Known,
+        Notears,
+        PC,
+        GraphAutoencoder,
+        LinearSCM,
+        NonlinearSCM,
+        DCGANEncoder,
+        DCGANGenerator,
+        DCGANDiscriminator,
+        ResNetEncoder,
+        ResNetGenerator,
+        ResNetDiscriminator,
+        CCIG,
+        DEAR,
+        Interventions,
+    ]

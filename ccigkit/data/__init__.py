@@ -1,0 +1,1 @@
+"""Data sets: images with attributes, drawn or read."""

@@ -1,0 +1,360 @@
+"""Cartoon faces drawn from eleven continuous attribute degrees, vectorised in torch.
+
+Every face is a stack of flat shapes, painted from back to front.  A shape is a signed distance (negative inside), its
+edge is smoothed over about one pixel, and nothing else depends on the resolution.  Coordinates run from -1 to 1, x to
+the right and y downwards.  Most parts are symmetric, so they are drawn once, in ``|x|``.
+
+Shapes in the docstrings: n faces, h rows, w columns.  A number per face is a tensor [n,1,1], a colour is [n,3,1,1],
+a distance or a mask is [n,h,w].  Things that depend on the column alone stay [n,1,w] (rows: [n,h,1]) as long as
+possible: most of the arithmetic then costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+ATTRIBUTES = (
+    "Male", "Young", "Smiling", "Mouth_Slightly_Open", "High_Cheekbones", "Narrow_Eyes",
+    "Bald", "No_Beard", "Wearing_Lipstick", "Gray_Hair", "Eyeglasses",
+)  # fmt: skip
+IDENTITY = ("face_width", "skin", "hair_hue", "hair_volume", "eye_spacing", "iris", "background", "shirt")
+
+Colour = tuple[int, int, int]
+
+# Palettes: an identity value in [0,1] walks along each of these.
+SKIN: tuple[Colour, ...] = ((255, 224, 200), (250, 206, 172), (230, 170, 130), (152, 100, 74))
+HAIR: tuple[Colour, ...] = ((236, 180, 82), (196, 92, 44), (112, 62, 42), (48, 38, 48))
+IRIS: tuple[Colour, ...] = ((70, 140, 190), (80, 150, 105), (120, 78, 46))
+BACKGROUND: tuple[Colour, ...] = ((120, 196, 190), (150, 180, 230), (196, 168, 222), (248, 182, 150), (250, 208, 120))
+SHIRT: tuple[Colour, ...] = ((236, 104, 92), (250, 180, 72), (56, 140, 140), (62, 78, 130))
+
+GREY: Colour = (208, 212, 224)
+ROSE: Colour = (238, 58, 94)
+LIPSTICK: Colour = (188, 2, 54)
+INK: Colour = (44, 34, 52)
+MOUTH: Colour = (96, 22, 40)
+TONGUE: Colour = (232, 104, 110)
+LENS: Colour = (170, 215, 240)
+WHITE: Colour = (255, 255, 255)
+
+PIXELS_PER_CHUNK = 1 << 19  # 128 faces at 64 px: the masks of one chunk stay in the processor's cache
+
+
+class Canvas(NamedTuple):
+    """A rectangle of the picture: ``image`` [n,3,h,w] is a view, painting in it paints the whole picture."""
+
+    image: Tensor
+    x: Tensor  # [1,1,w]
+    y: Tensor  # [1,h,1]
+    pixel: float  # the side of a pixel, in coordinates
+    rows: slice = slice(None)
+    columns: slice = slice(None)
+
+    def window(self, left: float, right: float, top: float, bottom: float) -> Canvas:
+        """The part of the whole picture between these coordinates; parts are painted in windows to save time."""
+        height, width = self.image.shape[-2:]
+        rows = slice(max(0, int((top + 1) / self.pixel)), min(height, int((bottom + 1) / self.pixel) + 1))
+        columns = slice(max(0, int((left + 1) / self.pixel)), min(width, int((right + 1) / self.pixel) + 1))
+        x, y = self.x[..., columns], self.y[:, rows]
+        return Canvas(self.image[..., rows, columns], x, y, self.pixel, rows, columns)
+
+    def crop(self, mask: Tensor) -> Tensor:
+        """The part of a mask of the whole picture that lies in this window."""
+        return mask[:, self.rows, self.columns]
+
+    def cover(self, distance: Tensor, softness: float = 0.0) -> Tensor:
+        """How much of each pixel lies inside the shape, in [0,1]; ``softness`` blurs the edge further."""
+        step = (0.5 - distance / (1.5 * self.pixel + softness)).clamp_(0, 1)
+        return step.mul(-2).add_(3).mul_(step).mul_(step)
+
+    def stripe(self, upper: Tensor, lower: Tensor) -> Tensor:
+        """Mask of the points between two curves y(x), each [n,1,w]; nothing where they cross."""
+        return (self.below(upper) - self.below(lower)).clamp_(min=0)
+
+    def below(self, curve: Tensor) -> Tensor:
+        """Mask of the points under a curve y(x) [n,1,w]; the slope turns a vertical distance into a true one."""
+        slope = torch.gradient(curve, spacing=self.pixel, dim=-1)[0]
+        return self.cover((curve - self.y) * torch.rsqrt(1 + slope.square()))
+
+    def turn(self) -> Canvas:
+        """The same window with x and |y| for curves swapped: curves become x(y), the same on both sides."""
+        return Canvas(self.image.mT, self.y.mT, self.x.abs().mT, self.pixel)
+
+    def paint(self, colour: Tensor, mask: Tensor) -> None:
+        """Blend a colour [n,3,1,1] in where the mask [n,h,w] says so."""
+        self.image.lerp_(colour, mask[:, None])
+
+
+def mix(start: float | Tensor, end: float | Tensor, degree: Tensor) -> Tensor:
+    """The value between start and end at this degree."""
+    return start + (end - start) * degree
+
+
+def ease(degree: Tensor) -> Tensor:
+    """From 0 to 1, faster at first: evens out parts whose size and colour grow together."""
+    return degree * (1.5 - 0.5 * degree)
+
+
+def ellipse(dx: Tensor, dy: Tensor, rx: float | Tensor, ry: float | Tensor) -> Tensor:
+    """Signed distance [n,h,w] (exact to first order at the edge) to an ellipse; dx, dy are offsets from its centre."""
+    ux, uy = dx / rx, dy / ry
+    gradient = (ux / rx).square() + (uy / ry).square()
+    return (ux.square() + (uy.square() - 1)).mul_(gradient.add_(1e-6).rsqrt_()).mul_(0.5)
+
+
+def rounded_box(dx: Tensor, dy: Tensor, width: float | Tensor, height: float | Tensor, radius: float) -> Tensor:
+    """Signed distance [n,h,w] to a box with half sides width and height and round corners (right down to -radius)."""
+    qx = (dx.abs() - width + radius).clamp(min=0)
+    qy = (dy.abs() - height + radius).clamp(min=0)
+    return (qx.square() + qy.square()).sqrt_().sub_(radius)
+
+
+def arch(x: Tensor, centre: float | Tensor, reach: float | Tensor) -> Tensor:
+    """A parabola over the columns: 1 at the centre, 0 at centre +- reach, negative beyond."""
+    return 1 - ((x - centre) / reach).square()
+
+
+class Face:
+    """What the parts share: every degree by its short name, the main measures, and the colours."""
+
+    def __init__(self, degrees: Tensor, identity: Tensor) -> None:
+        columns = degrees[..., None, None].unbind(1)
+        self.male, young, self.smile, self.gape, cheek, self.narrow = columns[:6]
+        self.bald, no_beard, lips, grey, glasses = columns[6:]
+        self.old, self.beard = 1 - young, 1 - no_beard
+        self.cheek, self.lips, self.glasses = ease(cheek), ease(lips), ease(glasses)
+        width, skin, hue, volume, spacing, iris, background, shirt = identity[..., None, None].unbind(1)
+
+        self.width = mix(0.57, 0.65, width)  # half the width of the head
+        self.chin = mix(0.75, 0.9, self.old)
+        self.volume = mix(0.09, 0.19, volume)  # how far the hair stands off the head
+        self.eye_x = mix(0.26, 0.30, spacing)
+        self.neck = mix(0.2, 0.36, self.male)
+
+        self.skin = self.ramp(SKIN, skin)
+        self.shade = self.skin * self.colour((216, 178, 176))
+        self.hair = mix(self.ramp(HAIR, hue), self.colour(GREY), grey[:, None])
+        self.brow = 0.75 * self.hair + 0.25 * self.colour(INK)
+        self.iris = self.ramp(IRIS, iris)
+        self.background = self.ramp(BACKGROUND, background)
+        self.shirt = self.ramp(SHIRT, shirt)
+
+    def colour(self, rgb: Colour) -> Tensor:
+        """A fixed colour [1,3,1,1]."""
+        return self.male.new_tensor(rgb).view(1, 3, 1, 1) / 255
+
+    def ramp(self, stops: tuple[Colour, ...], value: Tensor) -> Tensor:
+        """The colour [n,3,1,1] at a position in [0,1] along evenly spaced stops."""
+        position = value[:, None] * (len(stops) - 1)
+        weights = [(1 - (position - i).abs()).clamp(min=0) for i in range(len(stops))]
+        return torch.stack([weight * self.colour(stop) for weight, stop in zip(weights, stops, strict=True)]).sum(0)
+
+
+def draw_background(face: Face, canvas: Canvas) -> None:
+    """One soft colour with a lighter disc behind the head, and the shoulders, broader with Male."""
+    canvas.image.copy_(face.background)
+    canvas.paint(0.75 * face.background + 0.25, canvas.cover(ellipse(canvas.x, canvas.y + 0.02, 0.93, 0.93)))
+    part = canvas.window(-1, 1, 0.7, 1)
+    part.paint(face.shirt, part.cover(ellipse(part.x, part.y - 1.35, mix(0.86, 1.1, face.male), 0.5)))
+
+
+def draw_back_hair(face: Face, canvas: Canvas) -> None:
+    """The hair behind the head: a cap that shrinks with Bald, the ears, and the long hair that goes with low Male."""
+    canvas.paint(face.hair, canvas.cover(cap_distance(face, canvas)))
+    ears = canvas.window(-0.85, 0.85, -0.1, 0.4)
+    distance = ellipse(ears.x.abs() - face.width - 0.02, ears.y - 0.12, 0.1, 0.15)
+    ears.paint(face.skin, ears.cover(distance))
+    ears.paint(face.shade, ears.cover(distance + 0.045))
+    long = canvas.window(-1, 1, -0.3, 1)
+    top, end = -0.2, mix(1.05, 0.0, face.male)
+    middle, half = (top + end) / 2, (end - top) / 2
+    hair = long.cover(rounded_box(long.x, long.y - middle, face.width + face.volume, half, 0.2))
+    long.paint(face.hair, hair)
+    long.paint(face.hair * 0.78, hair.mul_(long.cover(ellipse(long.x, long.y - 0.6, face.width - 0.1, 0.8), 0.06)))
+
+
+def draw_neck(face: Face, canvas: Canvas) -> None:
+    """The neck, wider with Male, and the shadow of the chin on it."""
+    part = canvas.window(-0.6, 0.6, 0.4, 1)
+    neck = part.cover(rounded_box(part.x, part.y - 0.5, face.neck, 0.5, 0.1))
+    part.paint(face.skin, neck)
+    part.paint(face.shade, neck * part.cover(ellipse(part.x, part.y - 0.2, 0.5, face.chin - 0.1)))
+
+
+def head_distance(face: Face, canvas: Canvas) -> Tensor:
+    """Signed distance to the head: a superellipse that narrows to the chin, and squares up with Male."""
+    power = mix(2.15, 2.75, face.male)
+    top = -0.77
+    centre, half = (face.chin + top) / 2, (face.chin - top) / 2
+    v = (canvas.y - centre) / half
+    jaw = (v.clamp(-0.2, 1.2) + 0.2).square() * mix(0.19, -0.03, face.male)
+    rows = (face.width * (1 - jaw)).pow(-power)
+    return (canvas.x.abs().pow(power) * rows + (v.abs().pow(power) - 1)) * (face.width / power)
+
+
+def draw_head(face: Face, canvas: Canvas, distance: Tensor) -> Tensor:
+    """The skin of the head, softly shaded on one side, with a gloss on the scalp; returns its mask [n,h,w]."""
+    head = canvas.cover(distance)
+    canvas.paint(face.skin, head)
+    lit = canvas.cover(ellipse(canvas.x + 0.12, canvas.y + 0.06, face.width, 0.8), 0.3)
+    canvas.paint(face.shade, head * (1 - lit) * 0.6)
+    scalp = canvas.window(-0.5, 0.3, -0.8, -0.4)
+    gloss = scalp.cover(ellipse(scalp.x + 0.16, scalp.y + 0.62, 0.16, 0.05), 0.05)
+    scalp.paint(face.colour(WHITE), gloss * 0.45)
+    return head
+
+
+def draw_front_hair(face: Face, canvas: Canvas) -> None:
+    """The hair over the forehead; the hairline climbs to the crown with Bald, but the sides stay."""
+    part = canvas.window(-0.9, 0.9, -1, 0.1)
+    distance = cap_distance(face, part)
+    u = part.x / face.width
+    side = ((u.abs() - mix(0.58, 0.64, face.bald)) / mix(0.36, 0.46, face.bald)).clamp(0, 1)
+    side = side * side * (3 - 2 * side)
+    line = mix(-0.45 - 0.12 * arch(u, -0.35, 0.9).clamp(min=0), -0.75, face.bald)
+    hair = part.cover(distance).mul_(1 - part.below(mix(line, 0.0, side)))
+    part.paint(face.hair, hair)
+    part.paint(0.8 * face.hair + 0.2, hair.mul_(part.cover((distance + 0.13).abs() - 0.03, 0.06)))
+
+
+def cap_distance(face: Face, canvas: Canvas) -> Tensor:
+    """Signed distance to the outline of the hair on the head; Bald lowers it until the scalp shows."""
+    top = mix(-0.80 - face.volume, -0.71, face.bald)
+    return ellipse(canvas.x, canvas.y + 0.12, face.width + face.volume, -0.12 - top)
+
+
+def draw_beard(face: Face, canvas: Canvas, distance: Tensor) -> None:
+    """A full beard from ear to ear; with No_Beard it shrinks to a fringe under the chin and fades out."""
+    part = canvas.window(-0.8, 0.8, -0.1, 1)
+    u = (part.x / face.width).square()
+    full, fringe = 0.25 + 0.45 * u - 0.8 * u.square(), face.chin - 0.4 * u
+    longer = (0.03 + 0.1 * (part.y - 0.3).clamp(0, 0.6)) * face.beard
+    beard = part.cover(part.crop(distance) - longer).mul_(part.below(mix(fringe, full, face.beard)))
+    part.paint(face.hair, beard.mul_(1 - (1 - face.beard).square()))
+
+
+def draw_cheeks(face: Face, canvas: Canvas, head: Tensor) -> None:
+    """Rosy discs with a shine on the bone; with High_Cheekbones they climb, glow and grow."""
+    part = canvas.window(-0.75, 0.75, -0.1, 0.85)
+    inside = part.crop(head)
+    dx, dy = part.x.abs() - 0.41, part.y - mix(0.53, 0.19, face.cheek)
+    disc = part.cover(ellipse(dx, dy, mix(0.16, 0.23, face.cheek), mix(0.14, 0.2, face.cheek)), 0.03)
+    part.paint(face.colour(ROSE), disc.mul_(inside).mul_(mix(0.25, 0.97, face.cheek)))
+    shine = part.cover(ellipse(dx + 0.01, dy + 0.075, 0.135, 0.063), 0.01)
+    part.paint(face.colour(WHITE), shine.mul_(inside).mul_(mix(0.05, 0.85, face.cheek)))
+
+
+def draw_age(face: Face, canvas: Canvas) -> None:
+    """Lines on the forehead, bags under the eyes and folds beside the mouth, all fading with Young."""
+    ink, strength = face.shade * 0.7, 0.7 * face.old
+    forehead = canvas.window(-0.45, 0.45, -0.75, -0.3)
+    for height in (-0.64, -0.53, -0.42):
+        bow = height - 0.03 * arch(forehead.x, 0, 0.4)
+        thick = 0.024 * arch(forehead.x, 0, 0.36)
+        forehead.paint(ink, forehead.stripe(bow - thick, bow + thick) * strength)
+    eyes = canvas.window(-0.55, 0.55, 0.0, 0.3)
+    hump = arch(eyes.x.abs(), face.eye_x, 0.2)
+    eyes.paint(ink, eyes.stripe(0.08 + 0.08 * hump, 0.08 + 0.15 * hump) * strength)
+    folds = canvas.window(-0.6, 0.6, 0.1, 0.9).turn()
+    bow, thick = 0.22 + 0.25 * arch(folds.x, 0.52, 0.36), 0.03 * arch(folds.x, 0.40, 0.24)
+    folds.paint(ink, folds.stripe(bow - thick, bow + thick) * strength)
+
+
+def draw_nose(face: Face, canvas: Canvas) -> None:
+    """A soft nose, longer and broader with age."""
+    part = canvas.window(-0.2, 0.2, -0.05, 0.4)
+    tip, broad = mix(0.15, 0.22, face.old), mix(0.095, 0.14, face.old)
+    part.paint(face.shade * 0.92, part.cover(ellipse(part.x, part.y - tip, broad, 0.08)))
+    part.paint(face.skin, part.cover(ellipse(part.x + 0.015, part.y - tip + 0.035, broad - 0.01, 0.08)))
+
+
+def draw_mouth(face: Face, canvas: Canvas) -> None:
+    """Lips that bend with Smiling, part with Mouth_Slightly_Open, and redden and swell with Wearing_Lipstick."""
+    part = canvas.window(-0.5, 0.5, 0.1, 0.95)
+    reach = mix(0.34, 0.4, face.smile)
+    hump = arch(part.x, 0, reach)
+    full = 1 - (1 - hump).square()  # fuller towards the corners than the parabola
+    middle = mix(0.43, 0.49, face.old) + mix(-0.12, 0.23, face.smile) * (hump - 0.7)
+    gap = (0.012 + 0.13 * face.gape) * hump
+    upper, lower = middle - 0.3 * gap, middle + 1.3 * gap
+    thick = mix(0.02, 0.115, face.lips) * full
+    cupid = 1 - 0.35 * arch(part.x, 0, 0.1).clamp(min=0)
+    lip = mix(0.5 * (face.skin + face.shade), face.colour(LIPSTICK), face.lips[:, None])
+    part.paint(lip, part.stripe(upper - thick * cupid, lower + thick))
+    inside = part.stripe(upper, lower)
+    part.paint(face.colour(MOUTH), inside)
+    tongue = ellipse(part.x, part.y - 0.53 - 0.14 * face.gape - 0.05 * face.old, 0.17, 0.08)
+    part.paint(face.colour(TONGUE), part.cover(tongue).mul_(inside))
+    part.paint(face.colour(WHITE), part.stripe(upper, upper + 0.6 * gap - 0.01 * hump))
+
+
+def draw_eyes(face: Face, canvas: Canvas) -> None:
+    """Large eyes whose lids close with Narrow_Eyes."""
+    part = canvas.window(-0.55, 0.55, -0.35, 0.25)
+    dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
+    size = mix(1.0, 0.88, face.old)
+    wide, high = 0.18 * size, mix(0.205, 0.04, face.narrow) * size
+    part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185 * size, 0.2 * size)))
+    part.paint(face.colour(INK), part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)))
+    white = part.cover(ellipse(dx, dy, wide, high))
+    part.paint(face.colour(WHITE), white)
+    part.paint(face.iris, part.cover(ellipse(dx, dy, 0.152, 0.152)).mul_(white))
+    part.paint(face.colour(INK), part.cover(ellipse(dx, dy, 0.096, 0.096)).mul_(white))
+    glint = ellipse((part.x + 0.04).abs() - face.eye_x, dy + 0.055, 0.045, 0.045)  # both on the side of the light
+    part.paint(face.colour(WHITE), part.cover(glint).mul_(white))
+
+
+def draw_brows(face: Face, canvas: Canvas) -> None:
+    """Brows in the colour of the hair, thicker with Male."""
+    part = canvas.window(-0.6, 0.6, -0.5, -0.15)
+    ax = part.x.abs()
+    bow = -0.31 - 0.05 * arch(ax, face.eye_x + 0.02, 0.2)
+    thick = mix(0.024, 0.06, face.male) * arch(ax, face.eye_x, 0.21)
+    part.paint(face.brow, part.stripe(bow - thick, bow + thick))
+
+
+def draw_glasses(face: Face, canvas: Canvas) -> None:
+    """Thick frames and lightly tinted lenses that fade in with Eyeglasses."""
+    part = canvas.window(-0.75, 0.75, -0.35, 0.35)
+    ax = part.x.abs()
+    distance = rounded_box(ax - face.eye_x, part.y + 0.02, face.eye_x - 0.04, 0.24, 0.15)
+    thick = 0.014 + 0.02 * face.glasses
+    part.paint(face.colour(LENS), part.cover(distance) * (0.28 * face.glasses))
+    rims = part.cover(distance - thick) - part.cover(distance + thick)
+    bars = part.cover(rounded_box(part.x, part.y + 0.06, 0.06, thick, 0.01))
+    temples = part.cover(rounded_box(ax - face.width, part.y + 0.08, 0.06, thick, 0.01))
+    part.paint(face.colour(INK), torch.maximum(rims, bars).maximum(temples).mul_(face.glasses))
+
+
+def _draw(degrees: Tensor, identity: Tensor, size: int) -> Tensor:
+    """One chunk of faces, from back to front."""
+    pixel = 2 / size
+    axis = (torch.arange(size, dtype=torch.float32, device=degrees.device) + 0.5) * pixel - 1
+    canvas = Canvas(axis.new_empty(len(degrees), 3, size, size), axis[None, None], axis[None, :, None], pixel)
+    face = Face(degrees, identity)
+    draw_background(face, canvas)
+    draw_back_hair(face, canvas)
+    draw_neck(face, canvas)
+    distance = head_distance(face, canvas)
+    head = draw_head(face, canvas, distance)
+    draw_beard(face, canvas, distance)
+    draw_cheeks(face, canvas, head)
+    draw_age(face, canvas)
+    draw_front_hair(face, canvas)
+    draw_mouth(face, canvas)
+    draw_nose(face, canvas)
+    draw_eyes(face, canvas)
+    draw_brows(face, canvas)
+    draw_glasses(face, canvas)
+    return canvas.image.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+@torch.no_grad()
+def draw_faces(degrees: Tensor, identity: Tensor, size: int = 64) -> Tensor:
+    """Draw one face per row: degrees [n,11] and identity [n,8], all in [0,1], give uint8 RGB [n,3,size,size]."""
+    chunk = max(1, PIXELS_PER_CHUNK // size**2)
+    starts = range(0, max(1, len(degrees)), chunk)
+    return torch.cat([_draw(degrees[i : i + chunk].float(), identity[i : i + chunk].float(), size) for i in starts])

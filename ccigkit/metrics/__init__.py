@@ -1,0 +1,1 @@
+"""Metrics: what a trained model got right, beside its controls."""

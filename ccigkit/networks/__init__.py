@@ -1,0 +1,1 @@
+"""Backbones: encoder, generator and discriminator of one family."""

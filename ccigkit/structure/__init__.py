@@ -1,0 +1,1 @@
+"""Structure learners: from the attribute table to a causal graph."""
