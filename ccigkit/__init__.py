@@ -1,9 +1,9 @@
 """ccigkit: causal generative models of images.
 
-    import ccigkit
-    model = ccigkit.load("runs/faces")
-    image2 = model.counterfactual(ccigkit.read_image("me.png", model), do={"Smiling": 1})
-    faces = model.sample(16, do={"Smiling": 1})
+import ccigkit
+model = ccigkit.load("runs/faces")
+image2 = model.counterfactual(ccigkit.read_image("me.png", model), do={"Smiling": 1})
+faces = model.sample(16, do={"Smiling": 1})
 """
 
 from __future__ import annotations

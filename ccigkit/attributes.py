@@ -7,9 +7,10 @@ the reading of a binary attribute in between. The map is fitted once, on the tra
 
 from __future__ import annotations
 
-import math
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -50,7 +51,7 @@ class Attribute:
     levels: tuple[float, ...] = ()
 
     def fitted(self, values: Values) -> Attribute:
-        """This attribute with its range and its scale taken from a column [n] of values.
+        """The attribute with its range and its scale taken from a column [n] of values.
 
         Raises:
             DataError: where the column is constant, has missing values, or values that its kind does not allow.
@@ -98,25 +99,27 @@ class Attribute:
         raw = latent * self.spread + self.center
         return raw.sigmoid() if self.kind == "binary" else raw
 
-    def intervention(self, value: float) -> float:
-        """The latent that do(attribute = value) sets.
+    def intervention(self, value: float | Tensor) -> Tensor:
+        """The latent that do(attribute = value) sets, for one value or for one per image [b].
 
         Raises:
-            ConfigError: where the attribute cannot take that value.
+            ConfigError: where the attribute cannot take a value.
         """
+        values = torch.as_tensor(value, dtype=torch.float64)
         if self.kind == "continuous":
             slack = 1e-6 * (self.high - self.low)
-            if not math.isfinite(value) or not self.low - slack <= value <= self.high + slack:
-                unit = f" {self.unit}" if self.unit else ""
-                raise ConfigError(
-                    f"{self.name}={value:g} is outside {self.low:.4g} to {self.high:.4g}{unit}, "
-                    "the range the model was trained on"
-                )
-            return float(self.to_latent(torch.tensor(value, dtype=torch.float64)))
-        if value not in range(len(self.levels)):
+            possible = (values >= self.low - slack) & (values <= self.high + slack)
+            unit = f" {self.unit}" if self.unit else ""
+            remedy = f"is outside {self.low:.4g} to {self.high:.4g}{unit}, the range the model was trained on"
+        else:
+            possible = (values == values.round()) & (values >= 0) & (values < len(self.levels))
             allowed = "0 or 1" if self.kind == "binary" else f"one of {', '.join(self.categories)}"
-            raise ConfigError(f"{self.name}={value:g} is impossible: {self.name} is {self.kind}, so {allowed}")
-        return self.levels[int(value)]
+            remedy = f"is impossible: {self.name} is {self.kind}, so {allowed}"
+        if not possible.all():
+            raise ConfigError(f"{self.name}={float(values[~possible].flatten()[0]):g} {remedy}")
+        if self.kind == "continuous":
+            return self.to_latent(values).float()
+        return torch.tensor(self.levels)[values.long()]
 
 
 class Attributes(Sequence[Attribute]):
@@ -159,13 +162,13 @@ class Attributes(Sequence[Attribute]):
         """Latents [n, d] to values [n, d] in own units."""
         return torch.stack([a.to_value(latents[..., j]) for j, a in enumerate(self)], dim=-1)
 
-    def interventions(self, do: Mapping[str, float]) -> dict[int, float]:
-        """{name: value in own units} as {position: latent}.
+    def interventions(self, do: Mapping[str, float | Tensor]) -> dict[int, Tensor]:
+        """{name: value in own units, one or [b]} as {position: latent}.
 
         Raises:
             ConfigError: for an unknown name or an impossible value.
         """
-        return {self.index(name): self[self.index(name)].intervention(float(value)) for name, value in do.items()}
+        return {self.index(name): self[self.index(name)].intervention(value) for name, value in do.items()}
 
     def to_json(self) -> list[dict[str, object]]:
         """Plain data, for model.json."""
@@ -174,7 +177,9 @@ class Attributes(Sequence[Attribute]):
     @classmethod
     def from_json(cls, content: Iterable[Mapping[str, Any]]) -> Attributes:
         """Read what `to_json` wrote."""
-        return cls(Attribute(**{**a, "categories": tuple(a["categories"]), "levels": tuple(a["levels"])}) for a in content)
+        return cls(
+            Attribute(**{**a, "categories": tuple(a["categories"]), "levels": tuple(a["levels"])}) for a in content
+        )
 
 
 @dataclass(frozen=True)
@@ -221,7 +226,7 @@ class Table:
 
 
 def infer_kind(values: Values) -> Kind:
-    """binary for two values 0 and 1, categorical for a few whole numbers from 0, else continuous."""
+    """Binary for two values 0 and 1, categorical for a few whole numbers from 0, else continuous."""
     distinct = np.unique(values[np.isfinite(values)])
     if len(distinct) <= 2 and set(distinct) <= {0.0, 1.0}:
         return "binary"
@@ -250,3 +255,51 @@ def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, float
             raise ConfigError(f"--do {setting}: {text!r} is not a value of the {attribute.kind} {name}") from None
         attribute.intervention(do[name])
     return do
+
+
+def read_table(path: Path) -> Table:
+    """A bare table of attributes from a .csv file with a header, or a .parquet file; kinds are inferred.
+
+    Raises:
+        DataError: where the file is missing or a cell is not a number.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no table {path}")
+    if path.suffix == ".parquet":
+        names, columns = _read_parquet(path)
+    else:
+        names, columns = _read_csv(path)
+    attributes = [Attribute(name, infer_kind(columns[:, j])) for j, name in enumerate(names)]
+    return Table.fit(attributes, columns)
+
+
+def _read_csv(path: Path) -> tuple[list[str], Values]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    if len(rows) < 3:
+        raise DataError(f"{path} needs a header and at least two rows")
+    names = [name.strip() for name in rows[0]]
+    columns = np.empty((len(rows) - 1, len(names)))
+    for line, row in enumerate(rows[1:]):
+        if len(row) != len(names):
+            raise DataError(f"{path}, line {line + 2}: {len(row)} cells, but the header has {len(names)}")
+        for j, cell in enumerate(row):
+            try:
+                columns[line, j] = float(cell) if cell.strip() else np.nan
+            except ValueError:
+                raise DataError(f"{path}, line {line + 2}: {names[j]} is {cell!r}, not a number") from None
+    return names, columns
+
+
+def _read_parquet(path: Path) -> tuple[list[str], Values]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise DataError(f"reading {path} needs pyarrow: pip install pyarrow, or give a .csv") from None
+    content = parquet.read_table(path)
+    names = list(content.column_names)
+    try:
+        columns = np.column_stack([np.asarray(content[name].to_numpy(), dtype=np.float64) for name in names])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} has a column that is not numbers: {error}") from None
+    return names, columns

@@ -59,22 +59,24 @@ class Option:
     @property
     def type_name(self) -> str:
         """The type as a reader writes it."""
-        return getattr(self.type, "__name__", "") if isinstance(self.type, type) else str(self.type).replace("typing.", "")
+        return (
+            getattr(self.type, "__name__", "") if isinstance(self.type, type) else str(self.type).replace("typing.", "")
+        )
 
 
 def options_of(component: type) -> dict[str, Option]:
     """The options of a class, by name, in the order of its constructor."""
-    signature = inspect.signature(component.__init__)  # type: ignore[misc]
-    hints = get_type_hints(component.__init__)  # type: ignore[misc]
+    constructor = component.__init__  # type: ignore[misc]
+    parameters = inspect.signature(constructor).parameters.values()
+    options = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    # Only the options' annotations are read at run time: those of the wiring may be imported for type checking alone.
+    annotated = type("Options", (), {"__annotations__": {p.name: p.annotation for p in options}})
+    hints = get_type_hints(annotated, globalns=constructor.__globals__) if options else {}
     helps = _argument_helps(component)
-    return {
-        name: Option(name, hints.get(name, Any), parameter.default, helps.get(name, ""))
-        for name, parameter in signature.parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    return {p.name: Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in options}
 
 
-def summary(component: type) -> str:
+def sentence(component: type) -> str:
     """The first sentence of a class's docstring."""
     return " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())
 
@@ -107,7 +109,8 @@ class Registry:
         for component in components:
             if fault := signature_fault(component):
                 return fault
-            assert isinstance(component, type) and issubclass(component, Component)
+            assert isinstance(component, type)
+            assert issubclass(component, Component)
             if (component.kind, component.name) in self.components:
                 other = self.origins[component.kind, component.name].name
                 return f"the {component.kind} {component.name!r} is already taken by plugin {other!r}"
@@ -155,7 +158,7 @@ def signature_fault(component: object) -> str | None:
     except NameError as error:
         return f"{what}.__init__ has an annotation that cannot be read at run time: {error}"
     for option in options.values():
-        if option.default is inspect.Parameter.empty or option.type is Any:
+        if inspect.Parameter.empty in (option.default, option.type):
             return f"{what}.__init__: the option {option.name!r} needs a type and a default"
     if any(p.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL) for p in parameters):
         return f"{what}.__init__ takes *args or **kwargs; name every option"

@@ -40,6 +40,8 @@ class Settings:
         steps: training steps; a step plays every phase of the objective once.
         batch: images per step.
         latent: size of the latent, attributes and residual together; 0 takes twice the attributes, at least 16.
+        schedule: what becomes of the learned graph: freeze it, finetune its weights within the learned edges, or joint:
+            go on learning the whole graph with the images, its cycles driven out and cut at the end.
         seed: seed of everything random.
         device: cpu, cuda, cuda:1, mps, or auto for the best there is.
         precision: float32, bfloat16, or auto: bfloat16 where the hardware is fast at it.
@@ -54,6 +56,7 @@ class Settings:
         steps: int = 2400,
         batch: int = 32,
         latent: int = 0,
+        schedule: Literal["freeze", "finetune", "joint"] = "finetune",
         seed: int = 0,
         device: str = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -62,7 +65,7 @@ class Settings:
         sample_every: int = 500,
     ) -> None:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
-        self.device, self.precision, self.ema = device, precision, ema
+        self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
         self.checkpoint_every, self.sample_every = checkpoint_every, sample_every
         for name, least in (("steps", 1), ("batch", 2), ("latent", 0), ("checkpoint_every", 0), ("sample_every", 0)):
             if getattr(self, name) < least:
@@ -194,9 +197,10 @@ def _without_backbone(source: str, layer: Mapping[str, Mapping[str, Any]]) -> Ma
             raise ConfigError(f"{source}: {kind} must be a table such as [{kind}], got {table!r}")
     backbone = layer.get("backbone", {})
     rest = {kind: table for kind, table in layer.items() if kind != "backbone"}
-    return {**{kind: {**backbone, **rest.get(kind, {})} for kind in BACKBONE if backbone}, **{
-        kind: table for kind, table in rest.items() if not (backbone and kind in BACKBONE)
-    }}
+    return {
+        **{kind: {**backbone, **rest.get(kind, {})} for kind in BACKBONE if backbone},
+        **{kind: table for kind, table in rest.items() if not (backbone and kind in BACKBONE)},
+    }
 
 
 def read_toml(path: Path) -> Tables:

@@ -26,7 +26,9 @@ def writing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # so that a crash of the machine cannot leave the new name on missing bytes
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another place") from None
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
+        ) from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

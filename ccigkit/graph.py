@@ -221,7 +221,7 @@ class Knowledge:
 
 
 def parse_edge(text: str, names: Sequence[str] | None = None) -> tuple[str, str]:
-    """ "a -> b" as ("a", "b").
+    """One edge, "a -> b", as ("a", "b").
 
     Raises:
         GraphError: where the text is not an edge, or a name is not among `names`.

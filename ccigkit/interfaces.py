@@ -27,7 +27,7 @@ ImageShape = tuple[int, int, int]  # channels, height, width
 SplitName = Literal["train", "test"]
 
 
-class Component(ABC):  # noqa: B024  its kinds below are the abstract ones
+class Component(ABC):
     """Anything that is chosen by name: `kind` is its interface's, `name` its own, `wiring` what ccigkit passes."""
 
     kind: ClassVar[str]
@@ -159,11 +159,11 @@ class Intervention:
         values = torch.zeros_like(like)
         for position, latent in do.items():
             mask[position] = True
-            values[:, position] = latent
+            values[:, position] = torch.as_tensor(latent).to(values)
         return cls(mask, values)
 
     def apply(self, z: Tensor) -> Tensor:
-        """z [b, d] with the held latents in place."""
+        """Z [b, d] with the held latents in place."""
         return torch.where(self.mask, self.values.to(z.dtype), z)
 
 
@@ -189,7 +189,8 @@ class SCM(Component, nn.Module):
     @abstractmethod
     def mechanism(self, z: Tensor, adjacency: Tensor, u: Tensor) -> Tensor:
         """All d mechanisms at once, z [b, d] and noise u [b, d] to new z [b, d]; z_j may use z_i only through
-        adjacency[i, j]."""
+        adjacency[i, j].
+        """
 
     @abstractmethod
     def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
@@ -217,7 +218,7 @@ class SCM(Component, nn.Module):
             return self.inverse(z.float(), adjacency)
 
     def counterfactual(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
-        """z [b, d] as it would have been: abduct, act, predict (Pearl, 2009, section 7.1).
+        """Z [b, d] as it would have been: abduct, act, predict (Pearl, 2009, section 7.1).
 
         What the intervention cannot reach keeps its value bit for bit.
         """
@@ -258,15 +259,23 @@ def longest_path(adjacency: Tensor) -> int:
 
 
 class Structure(nn.Module):
-    """The graph inside a model: edge weights [d, d] inside an acyclic mask that never grows."""
+    """The graph inside a model: edge weights [d, d] inside an acyclic mask that never grows.
+
+    Whether the weights go on learning is the difference between the schedules "finetune" and "freeze".
+    """
 
     mask: Tensor
+    weights: Tensor
 
-    def __init__(self, graph: CausalGraph) -> None:
+    def __init__(self, graph: CausalGraph, *, learns: bool = False) -> None:
         super().__init__()
         self.names = graph.names
-        self.register_buffer("mask", torch.as_tensor(graph.adjacency).float())
-        self.weights = nn.Parameter(torch.as_tensor(graph.strengths).float())
+        self.register_buffer("mask", torch.tensor(graph.adjacency).float())
+        weights = torch.tensor(graph.strengths).float()
+        if learns:
+            self.weights = nn.Parameter(weights)
+        else:
+            self.register_buffer("weights", weights)
 
     def adjacency(self) -> Tensor:
         """[d, d], acyclic, differentiable."""
@@ -389,7 +398,10 @@ class Objective(Component):
             "discriminator": self.discriminator,
         }
 
-    def between(self, step: int) -> None:  # noqa: B027  optional
+    def begin(self) -> None:
+        """Called once, before the first step of a training (not on resuming one)."""
+
+    def between(self, step: int) -> None:
         """Called after every step, for what is not descended: multipliers, refitted noise."""
 
 

@@ -33,7 +33,7 @@ class CausalImageModel(nn.Module):
     """Encoder, structure, SCM and generator as one: it answers what an image would have been under do().
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
-    {attribute: value} in the attribute's own units.
+    {attribute: value} in the attribute's own units, one value for all images or one [b] for each.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class CausalImageModel(nn.Module):
         return Codes(self.scm.abduct(z, self.structure.adjacency()), z, residual)
 
     @torch.no_grad()
-    def counterfactual(self, image: Tensor, do: Mapping[str, float]) -> Tensor:
+    def counterfactual(self, image: Tensor, do: Mapping[str, float | Tensor]) -> Tensor:
         """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the reconstruction.
 
         Raises:
@@ -105,8 +105,8 @@ class CausalImageModel(nn.Module):
         return self.counterfactual(image, {})
 
     @torch.no_grad()
-    def sample(self, n: int, do: Mapping[str, float] | None = None, *, seed: int | None = None) -> Tensor:
-        """n new images [n, c, h, w], under an intervention if one is given; the same seed gives the same people.
+    def sample(self, n: int, do: Mapping[str, float | Tensor] | None = None, *, seed: int | None = None) -> Tensor:
+        """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same people.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.

@@ -54,7 +54,7 @@ class Canvas(NamedTuple):
     columns: slice = slice(None)
 
     def window(self, left: float, right: float, top: float, bottom: float) -> Canvas:
-        """The part of the whole picture between these coordinates; parts are painted in windows to save time."""
+        """Return the part of the whole picture between these coordinates; painting only there saves time."""
         height, width = self.image.shape[-2:]
         rows = slice(max(0, int((top + 1) / self.pixel)), min(height, int((bottom + 1) / self.pixel) + 1))
         columns = slice(max(0, int((left + 1) / self.pixel)), min(width, int((right + 1) / self.pixel) + 1))
@@ -62,25 +62,25 @@ class Canvas(NamedTuple):
         return Canvas(self.image[..., rows, columns], x, y, self.pixel, rows, columns)
 
     def crop(self, mask: Tensor) -> Tensor:
-        """The part of a mask of the whole picture that lies in this window."""
+        """Cut out the part of a mask of the whole picture that lies in this window."""
         return mask[:, self.rows, self.columns]
 
     def cover(self, distance: Tensor, softness: float = 0.0) -> Tensor:
-        """How much of each pixel lies inside the shape, in [0,1]; ``softness`` blurs the edge further."""
+        """Tell how much of each pixel lies inside the shape, in [0,1]; ``softness`` blurs the edge further."""
         step = (0.5 - distance / (1.5 * self.pixel + softness)).clamp_(0, 1)
         return step.mul(-2).add_(3).mul_(step).mul_(step)
 
     def stripe(self, upper: Tensor, lower: Tensor) -> Tensor:
-        """Mask of the points between two curves y(x), each [n,1,w]; nothing where they cross."""
+        """Mask the points between two curves y(x), each [n,1,w]; nothing where they cross."""
         return (self.below(upper) - self.below(lower)).clamp_(min=0)
 
     def below(self, curve: Tensor) -> Tensor:
-        """Mask of the points under a curve y(x) [n,1,w]; the slope turns a vertical distance into a true one."""
+        """Mask the points under a curve y(x) [n,1,w]; the slope turns a vertical distance into a true one."""
         slope = torch.gradient(curve, spacing=self.pixel, dim=-1)[0]
         return self.cover((curve - self.y) * torch.rsqrt(1 + slope.square()))
 
     def turn(self) -> Canvas:
-        """The same window with x and |y| for curves swapped: curves become x(y), the same on both sides."""
+        """Swap the axes of this window: curves become x(y), drawn in |x| and so the same on both sides."""
         return Canvas(self.image.mT, self.y.mT, self.x.abs().mT, self.pixel)
 
     def paint(self, colour: Tensor, mask: Tensor) -> None:
@@ -89,31 +89,31 @@ class Canvas(NamedTuple):
 
 
 def mix(start: float | Tensor, end: float | Tensor, degree: Tensor) -> Tensor:
-    """The value between start and end at this degree."""
+    """Return the value between start and end at this degree."""
     return start + (end - start) * degree
 
 
 def ease(degree: Tensor) -> Tensor:
-    """From 0 to 1, faster at first: evens out parts whose size and colour grow together."""
+    """Go from 0 to 1, faster at first: evens out parts whose size and colour grow together."""
     return degree * (1.5 - 0.5 * degree)
 
 
 def ellipse(dx: Tensor, dy: Tensor, rx: float | Tensor, ry: float | Tensor) -> Tensor:
-    """Signed distance [n,h,w] (exact to first order at the edge) to an ellipse; dx, dy are offsets from its centre."""
+    """Measure the distance [n,h,w] (first order, exact at the edge) to an ellipse; dx, dy start at its centre."""
     ux, uy = dx / rx, dy / ry
     gradient = (ux / rx).square() + (uy / ry).square()
     return (ux.square() + (uy.square() - 1)).mul_(gradient.add_(1e-6).rsqrt_()).mul_(0.5)
 
 
 def rounded_box(dx: Tensor, dy: Tensor, width: float | Tensor, height: float | Tensor, radius: float) -> Tensor:
-    """Signed distance [n,h,w] to a box with half sides width and height and round corners (right down to -radius)."""
+    """Measure the distance [n,h,w] (no less than -radius) to a box with these half sides and round corners."""
     qx = (dx.abs() - width + radius).clamp(min=0)
     qy = (dy.abs() - height + radius).clamp(min=0)
     return (qx.square() + qy.square()).sqrt_().sub_(radius)
 
 
 def arch(x: Tensor, centre: float | Tensor, reach: float | Tensor) -> Tensor:
-    """A parabola over the columns: 1 at the centre, 0 at centre +- reach, negative beyond."""
+    """Draw a parabola over the columns: 1 at the centre, 0 at centre +- reach, negative beyond."""
     return 1 - ((x - centre) / reach).square()
 
 
@@ -143,18 +143,18 @@ class Face:
         self.shirt = self.ramp(SHIRT, shirt)
 
     def colour(self, rgb: Colour) -> Tensor:
-        """A fixed colour [1,3,1,1]."""
+        """Return a fixed colour [1,3,1,1]."""
         return self.male.new_tensor(rgb).view(1, 3, 1, 1) / 255
 
     def ramp(self, stops: tuple[Colour, ...], value: Tensor) -> Tensor:
-        """The colour [n,3,1,1] at a position in [0,1] along evenly spaced stops."""
+        """Return the colour [n,3,1,1] at a position in [0,1] along evenly spaced stops."""
         position = value[:, None] * (len(stops) - 1)
         weights = [(1 - (position - i).abs()).clamp(min=0) for i in range(len(stops))]
         return torch.stack([weight * self.colour(stop) for weight, stop in zip(weights, stops, strict=True)]).sum(0)
 
 
 def draw_background(face: Face, canvas: Canvas) -> None:
-    """One soft colour with a lighter disc behind the head, and the shoulders, broader with Male."""
+    """Draw one soft colour with a lighter disc behind the head, and the shoulders, broader with Male."""
     canvas.image.copy_(face.background)
     canvas.paint(0.75 * face.background + 0.25, canvas.cover(ellipse(canvas.x, canvas.y + 0.02, 0.93, 0.93)))
     part = canvas.window(-1, 1, 0.7, 1)
@@ -162,7 +162,7 @@ def draw_background(face: Face, canvas: Canvas) -> None:
 
 
 def draw_back_hair(face: Face, canvas: Canvas) -> None:
-    """The hair behind the head: a cap that shrinks with Bald, the ears, and the long hair that goes with low Male."""
+    """Draw the cap of hair behind the head, smaller with Bald, the ears, and the long hair of a low Male."""
     canvas.paint(face.hair, canvas.cover(cap_distance(face, canvas)))
     ears = canvas.window(-0.85, 0.85, -0.1, 0.4)
     distance = ellipse(ears.x.abs() - face.width - 0.02, ears.y - 0.12, 0.1, 0.15)
@@ -177,7 +177,7 @@ def draw_back_hair(face: Face, canvas: Canvas) -> None:
 
 
 def draw_neck(face: Face, canvas: Canvas) -> None:
-    """The neck, wider with Male, and the shadow of the chin on it."""
+    """Draw the neck, wider with Male, and the shadow of the chin on it."""
     part = canvas.window(-0.6, 0.6, 0.4, 1)
     neck = part.cover(rounded_box(part.x, part.y - 0.5, face.neck, 0.5, 0.1))
     part.paint(face.skin, neck)
@@ -185,7 +185,7 @@ def draw_neck(face: Face, canvas: Canvas) -> None:
 
 
 def head_distance(face: Face, canvas: Canvas) -> Tensor:
-    """Signed distance to the head: a superellipse that narrows to the chin, and squares up with Male."""
+    """Measure the distance to the head: a superellipse that narrows to the chin, and squares up with Male."""
     power = mix(2.15, 2.75, face.male)
     top = -0.77
     centre, half = (face.chin + top) / 2, (face.chin - top) / 2
@@ -196,7 +196,7 @@ def head_distance(face: Face, canvas: Canvas) -> Tensor:
 
 
 def draw_head(face: Face, canvas: Canvas, distance: Tensor) -> Tensor:
-    """The skin of the head, softly shaded on one side, with a gloss on the scalp; returns its mask [n,h,w]."""
+    """Draw the skin of the head, softly shaded on one side, with a gloss on the scalp; returns its mask [n,h,w]."""
     head = canvas.cover(distance)
     canvas.paint(face.skin, head)
     lit = canvas.cover(ellipse(canvas.x + 0.12, canvas.y + 0.06, face.width, 0.8), 0.3)
@@ -208,7 +208,7 @@ def draw_head(face: Face, canvas: Canvas, distance: Tensor) -> Tensor:
 
 
 def draw_front_hair(face: Face, canvas: Canvas) -> None:
-    """The hair over the forehead; the hairline climbs to the crown with Bald, but the sides stay."""
+    """Draw the hair over the forehead; the hairline climbs to the crown with Bald, but the sides stay."""
     part = canvas.window(-0.9, 0.9, -1, 0.1)
     distance = cap_distance(face, part)
     u = part.x / face.width
@@ -221,13 +221,13 @@ def draw_front_hair(face: Face, canvas: Canvas) -> None:
 
 
 def cap_distance(face: Face, canvas: Canvas) -> Tensor:
-    """Signed distance to the outline of the hair on the head; Bald lowers it until the scalp shows."""
+    """Measure the distance to the outline of the hair on the head; Bald lowers it until the scalp shows."""
     top = mix(-0.80 - face.volume, -0.71, face.bald)
     return ellipse(canvas.x, canvas.y + 0.12, face.width + face.volume, -0.12 - top)
 
 
 def draw_beard(face: Face, canvas: Canvas, distance: Tensor) -> None:
-    """A full beard from ear to ear; with No_Beard it shrinks to a fringe under the chin and fades out."""
+    """Draw a full beard from ear to ear; with No_Beard it shrinks to a fringe under the chin and fades out."""
     part = canvas.window(-0.8, 0.8, -0.1, 1)
     u = (part.x / face.width).square()
     full, fringe = 0.25 + 0.45 * u - 0.8 * u.square(), face.chin - 0.4 * u
@@ -237,7 +237,7 @@ def draw_beard(face: Face, canvas: Canvas, distance: Tensor) -> None:
 
 
 def draw_cheeks(face: Face, canvas: Canvas, head: Tensor) -> None:
-    """Rosy discs with a shine on the bone; with High_Cheekbones they climb, glow and grow."""
+    """Draw rosy discs with a shine on the bone; with High_Cheekbones they climb, glow and grow."""
     part = canvas.window(-0.75, 0.75, -0.1, 0.85)
     inside = part.crop(head)
     dx, dy = part.x.abs() - 0.41, part.y - mix(0.53, 0.19, face.cheek)
@@ -248,7 +248,7 @@ def draw_cheeks(face: Face, canvas: Canvas, head: Tensor) -> None:
 
 
 def draw_age(face: Face, canvas: Canvas) -> None:
-    """Lines on the forehead, bags under the eyes and folds beside the mouth, all fading with Young."""
+    """Draw lines on the forehead, bags under the eyes and folds beside the mouth, all fading with Young."""
     ink, strength = face.shade * 0.7, 0.7 * face.old
     forehead = canvas.window(-0.45, 0.45, -0.75, -0.3)
     for height in (-0.64, -0.53, -0.42):
@@ -264,7 +264,7 @@ def draw_age(face: Face, canvas: Canvas) -> None:
 
 
 def draw_nose(face: Face, canvas: Canvas) -> None:
-    """A soft nose, longer and broader with age."""
+    """Draw a soft nose, longer and broader with age."""
     part = canvas.window(-0.2, 0.2, -0.05, 0.4)
     tip, broad = mix(0.15, 0.22, face.old), mix(0.095, 0.14, face.old)
     part.paint(face.shade * 0.92, part.cover(ellipse(part.x, part.y - tip, broad, 0.08)))
@@ -272,7 +272,7 @@ def draw_nose(face: Face, canvas: Canvas) -> None:
 
 
 def draw_mouth(face: Face, canvas: Canvas) -> None:
-    """Lips that bend with Smiling, part with Mouth_Slightly_Open, and redden and swell with Wearing_Lipstick."""
+    """Draw lips that bend with Smiling, part with Mouth_Slightly_Open, and redden and swell with Wearing_Lipstick."""
     part = canvas.window(-0.5, 0.5, 0.1, 0.95)
     reach = mix(0.34, 0.4, face.smile)
     hump = arch(part.x, 0, reach)
@@ -292,7 +292,7 @@ def draw_mouth(face: Face, canvas: Canvas) -> None:
 
 
 def draw_eyes(face: Face, canvas: Canvas) -> None:
-    """Large eyes whose lids close with Narrow_Eyes."""
+    """Draw large eyes whose lids close with Narrow_Eyes."""
     part = canvas.window(-0.55, 0.55, -0.35, 0.25)
     dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
     size = mix(1.0, 0.88, face.old)
@@ -308,7 +308,7 @@ def draw_eyes(face: Face, canvas: Canvas) -> None:
 
 
 def draw_brows(face: Face, canvas: Canvas) -> None:
-    """Brows in the colour of the hair, thicker with Male."""
+    """Draw brows in the colour of the hair, thicker with Male."""
     part = canvas.window(-0.6, 0.6, -0.5, -0.15)
     ax = part.x.abs()
     bow = -0.31 - 0.05 * arch(ax, face.eye_x + 0.02, 0.2)
@@ -317,7 +317,7 @@ def draw_brows(face: Face, canvas: Canvas) -> None:
 
 
 def draw_glasses(face: Face, canvas: Canvas) -> None:
-    """Thick frames and lightly tinted lenses that fade in with Eyeglasses."""
+    """Draw thick frames and lightly tinted lenses that fade in with Eyeglasses."""
     part = canvas.window(-0.75, 0.75, -0.35, 0.35)
     ax = part.x.abs()
     distance = rounded_box(ax - face.eye_x, part.y + 0.02, face.eye_x - 0.04, 0.24, 0.15)
@@ -330,7 +330,7 @@ def draw_glasses(face: Face, canvas: Canvas) -> None:
 
 
 def _draw(degrees: Tensor, identity: Tensor, size: int) -> Tensor:
-    """One chunk of faces, from back to front."""
+    """Draw one chunk of faces, from back to front."""
     pixel = 2 / size
     axis = (torch.arange(size, dtype=torch.float32, device=degrees.device) + 0.5) * pixel - 1
     canvas = Canvas(axis.new_empty(len(degrees), 3, size, size), axis[None, None], axis[None, :, None], pixel)

@@ -1,0 +1,5 @@
+"""python -m ccigkit is ccigkit."""
+
+from ccigkit.cli.app import main
+
+main()

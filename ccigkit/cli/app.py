@@ -1,0 +1,258 @@
+"""The commands. Each parses, calls one function, prints; torch is imported inside, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ccigkit.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ccigkit.config import Config
+
+app = typer.Typer(
+    help="Causal generative models of images: learn which attribute causes which, then ask what do() would show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The data sets: list them, look at them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Name = Annotated[str | None, typer.Option(metavar="NAME")]
+Settings = Annotated[list[str] | None, typer.Argument(metavar="[KIND.OPTION=VALUE]...", show_default=False)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file, as config.toml of a run.")
+]
+Recipe = Annotated[str | None, typer.Option(metavar="NAME", help="A named configuration: see ccigkit components.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Do = Annotated[
+    list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
+]
+
+
+@app.command()
+def train(
+    settings: Settings = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Name = None,
+    structure: Name = None,
+    scm: Name = None,
+    backbone: Name = None,
+    encoder: Name = None,
+    generator: Name = None,
+    discriminator: Name = None,
+    objective: Name = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/DATA-STRUCTURE-...")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps or auto.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+) -> None:
+    """Train a model, or go on training it: the same command resumes."""
+    from ccigkit.experiment import train as train_model
+
+    names = {
+        "data": data,
+        "structure": structure,
+        "scm": scm,
+        "backbone": backbone,
+        "encoder": encoder,
+        "generator": generator,
+        "discriminator": discriminator,
+        "objective": objective,
+    }
+    flags = {"steps": steps, "device": device, "seed": seed}
+    resolved = _resolve(config, recipe, names, flags, settings or [])
+    if dry_run:
+        typer.echo(resolved.to_toml(), nl=False)
+        return
+    train_model(resolved, run or _default_run(resolved), _console())
+
+
+@app.command()
+def graph(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TABLE.csv|.parquet] [KIND.OPTION=VALUE]...", show_default=False),
+    ] = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Name = None,
+    structure: Name = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
+    ] = None,
+) -> None:
+    """Learn and show the graph alone, of a data set's attributes or of any table."""
+    from ccigkit.experiment import show_graph
+
+    given = arguments or []
+    table = Path(given[0]) if given and Path(given[0]).suffix in (".csv", ".parquet") and "=" not in given[0] else None
+    resolved = _resolve(config, recipe, {"data": data, "structure": structure}, {}, given[1:] if table else given)
+    show_graph(resolved, table, out or [], _console())
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    do: Do = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 16,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the grid.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people, whatever the do().")] = 0,
+) -> None:
+    """Draw new images, under an intervention if one is given."""
+    from ccigkit.attributes import parse_do
+    from ccigkit.images import save_image
+    from ccigkit.model import load_model
+
+    model = load_model(run)
+    path = out or Path("sample.png")
+    save_image(model.sample(n, parse_do(do or [], model.attributes), seed=seed), path)
+    typer.echo(f"wrote {path}")
+
+
+@app.command()
+def counterfactual(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    do: Do = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the counterfactuals.")] = Path(),
+    resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
+) -> None:
+    """Show images as they would have been under an intervention."""
+    from ccigkit.attributes import parse_do
+    from ccigkit.images import read_image, save_image
+    from ccigkit.model import load_model
+
+    model = load_model(run)
+    setting = parse_do(do or [], model.attributes)
+    if not setting:
+        raise ConfigError(f"say what to change, for example --do {model.attributes.names[0]}=1")
+    read = [
+        (path, read_image(path, model, resize=resize)) for path in images
+    ]  # all of them, before anything is written
+    suffix = ",".join(f"{name}={value:g}" for name, value in setting.items())
+    for path, image in read:
+        target = out / f"{path.stem} do({suffix}).png"
+        save_image(model.counterfactual(image, setting), target)
+        typer.echo(f"wrote {target}")
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="Default: interventions.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the rows as JSON.")] = None,
+) -> None:
+    """Measure runs: every do() against the true counterfactual, beside its controls."""
+    from ccigkit.experiment import evaluate as evaluate_runs
+    from ccigkit.files import write_json
+    from ccigkit.report import rows_table
+
+    console = _console()
+    rows = evaluate_runs(runs, metric or ["interventions"], console)
+    for run in runs:
+        for name in metric or ["interventions"]:
+            mine = [row for row in rows if row["run"] == str(run) and row["metric"] == name]
+            console.print(rows_table(mine, f"{run}: {name}"))
+    if json:
+        write_json(json, rows)
+
+
+@app.command()
+def components(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+) -> None:
+    """List the components that are installed, or show one with its options."""
+    from ccigkit.report import describe_component, list_components
+
+    if kind and name:
+        describe_component(kind, name, _console())
+    else:
+        list_components(kind, _console())
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that are installed."""
+    from ccigkit.report import list_components
+
+    list_components("data", _console())
+
+
+@data_app.command("preview")
+def data_preview(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the contact sheet.")] = Path("preview.png"),
+) -> None:
+    """Write a contact sheet of a data set."""
+    from ccigkit.experiment import preview_data
+
+    preview_data(_resolve_data(name, settings or []), out, _console())
+
+
+@data_app.command("prepare")
+def data_prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
+) -> None:
+    """Decode or draw a data set once, so that training waits for nothing."""
+    from ccigkit.experiment import prepare_data
+
+    prepare_data(_resolve_data(name, settings or []), _console())
+
+
+def _resolve(
+    file: Path | None, recipe: str | None, names: dict[str, str | None], flags: dict[str, Any], settings: list[str]
+) -> Config:
+    from ccigkit.config import Config, parse_settings, read_recipe, read_toml
+
+    layers: list[tuple[str, Any]] = []
+    if recipe:
+        layers.append((f"recipe {recipe}", read_recipe(recipe)))
+    if file:
+        layers.append((str(file), read_toml(file)))
+    layers.append(("command line", {kind: {"name": name} for kind, name in names.items() if name}))
+    layers.append(("command line", {"train": {key: value for key, value in flags.items() if value is not None}}))
+    layers.append(("command line", parse_settings(settings)))
+    return Config.resolve(layers)
+
+
+def _resolve_data(name: str, settings: list[str]) -> Config:
+    return _resolve(None, None, {"data": name}, {}, [f"data.{setting}" for setting in settings])
+
+
+def _default_run(config: Config) -> Path:
+    tables = config.tables
+    parts = [tables[kind]["name"] for kind in ("data", "structure", "generator", "objective")]
+    return Path("runs") / "-".join([*parts, f"seed{tables['train']['seed']}"])
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> None:
+    """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"ccigkit: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

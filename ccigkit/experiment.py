@@ -1,0 +1,290 @@
+"""One straight function per command: from a configuration or a run to what it asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import torch
+from rich.console import Console
+
+from ccigkit.attributes import Table, read_table
+from ccigkit.components import build, registry
+from ccigkit.config import BACKBONE, Config
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.files import write_json, write_text
+from ccigkit.graph import CausalGraph, Knowledge
+from ccigkit.images import save_graph, save_image, to_float
+from ccigkit.interfaces import (
+    DataModule,
+    Encoder,
+    Generator,
+    JointStructure,
+    JointStructureLearner,
+    Objective,
+    SplitName,
+    Structure,
+    StructureLearner,
+)
+from ccigkit.model import CausalImageModel, load_model, save_model
+from ccigkit.report import (
+    SHOWN,
+    attribute_table,
+    describe_graph,
+    facts_table,
+    interventions_picture,
+    progress,
+    sample_picture,
+    summary,
+)
+from ccigkit.run import Run
+from ccigkit.structure.common import fit_strengths
+from ccigkit.training import Training, batch_rows, choose_device, choose_dtype, read_batch
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A learned graph, the learner that found it, and how long it took."""
+
+    graph: CausalGraph
+    learner: StructureLearner
+    seconds: float
+
+
+# --- graph ------------------------------------------------------------------------------------------------------------
+
+
+def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
+    """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale."""
+    knowledge = config.knowledge.added_to(known)
+    learner: StructureLearner = build("structure", config.tables["structure"], {"names": table.names})
+    start = time.perf_counter()
+    found = learner.learn(table, knowledge)
+    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes)
+    return Learned(graph, learner, time.perf_counter() - start)
+
+
+def show_graph(config: Config, path: Path | None, out: Sequence[Path], console: Console) -> None:
+    """Learn and show the graph of a data set's attributes, or of a table in a file, without any images."""
+    if bad := [str(file) for file in out if file.suffix not in (".toml", ".png")]:
+        raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
+    if path is not None:
+        table, known = read_table(path), Knowledge()
+    else:
+        data: DataModule = build("data", config.tables["data"], {})
+        table, known = data.table(), data.knowledge
+    torch.manual_seed(config.train.seed)
+    with console.status(f"learning the graph of {len(table.values)} rows, {len(table.names)} attributes"):
+        learned = learn_graph(config, table, known)
+    describe_graph(console, learned, table.truth, config.knowledge.added_to(known))
+    for file in out:
+        if file.suffix == ".toml":
+            write_text(file, learned.graph.to_toml())
+        else:
+            save_graph(learned.graph, file, f"learned by {learned.learner.name}")
+        console.print(f"wrote {file}", highlight=False)
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
+    """Train a model, or go on training it, in a run directory.
+
+    An interrupt from the keyboard saves a checkpoint and is raised again.
+    """
+    settings = config.train
+    run = Run(folder)
+    device = choose_device(settings.device)
+    torch.manual_seed(settings.seed)
+    data: DataModule = build("data", config.tables["data"], {})
+    table = data.table()
+    run.open(config)
+    console.print(f"[bold]{folder}[/bold]: {config.tables['data']['name']}, {len(table.values)} images, {device}")
+    state = run.load_checkpoint()
+
+    with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
+        learned = recall_graph(config, run, table) if state else learn_graph(config, table, data.knowledge)
+    describe_graph(console, learned, data.truth, config.knowledge.added_to(data.knowledge))
+    if not state:
+        write_text(run.folder / "graph.toml", learned.graph.to_toml())
+        save_graph(learned.graph, run.folder / "graph.png", f"learned by {learned.learner.name}")
+
+    model, objective = assemble(config, data, table, learned, device)
+    training = Training(
+        objective,
+        steps=settings.steps,
+        ema=settings.ema,
+        device=device,
+        dtype=choose_dtype(settings.precision, device),
+    )
+    if state:
+        training.load(state)
+        run.rewind_log(training.step_number)
+        console.print(f"going on from step {training.step_number}")
+    else:
+        objective.begin()
+    _play(training, config, run, data, table, model, console)
+    finished = export(training, model)
+    save_model(finished, run.folder, components(config))
+    write_text(run.folder / "graph.toml", finished.graph.to_toml())
+    save_graph(finished.graph, run.folder / "graph.png", f"{learned.learner.name}, after training with the images")
+    interventions_picture(finished, data, run.folder / "interventions.png")
+    facts = summary(finished, config, run, data.truth)
+    write_json(run.folder / "metrics.json", facts)
+    console.print(facts_table(facts, "What was learned"))
+    console.print(f"pictures: interventions.png, graph.png and samples/ in {folder}", highlight=False)
+    return finished
+
+
+def recall_graph(config: Config, run: Run, table: Table) -> Learned:
+    """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint)."""
+    learner = build("structure", config.tables["structure"], {"names": table.names})
+    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0)
+
+
+def assemble(
+    config: Config, data: DataModule, table: Table, learned: Learned, device: torch.device
+) -> tuple[CausalImageModel, Objective]:
+    """Model and objective of a configuration, on a device."""
+    d = len(table.names)
+    latent_size = config.train.latent or max(16, 2 * d)
+    if latent_size < d:
+        raise ConfigError(f"train.latent={latent_size} is smaller than the number of attributes, {d}")
+    wiring: dict[str, Any] = {"size": d, "image_shape": data.image_shape, "latent_size": latent_size}
+    parts = {kind: build(kind, config.tables[kind], wiring) for kind in ("scm", *BACKBONE)}
+    structure = choose_structure(config.train.schedule, learned)
+    discriminator = parts.pop("discriminator").to(device, memory_format=torch.channels_last)
+    model = CausalImageModel(
+        table.attributes, structure, **parts, image_shape=data.image_shape, latent_size=latent_size
+    ).to(device)
+    model = model.to(memory_format=torch.channels_last)
+    latents = torch.as_tensor(table.latents).float().to(device)
+    wiring |= {"model": model, "discriminator": discriminator, "latents": latents}
+    objective: Objective = build("objective", config.tables["objective"], wiring)
+    return model, objective
+
+
+def choose_structure(schedule: str, learned: Learned) -> Structure | JointStructure:
+    """The structure that a schedule trains: settled, weights only, or the whole graph."""
+    if schedule != "joint":
+        return Structure(learned.graph, learns=schedule == "finetune")
+    if not isinstance(learned.learner, JointStructureLearner):
+        able = ", ".join(
+            component.name
+            for component in registry()
+            if component.kind == "structure" and issubclass(component, JointStructureLearner)
+        )
+        raise ConfigError(
+            f"train.schedule=joint needs a structure learner that can go on learning ({able}); "
+            f"{learned.learner.name} gives a fixed graph, so use finetune or freeze"
+        )
+    return JointStructure(learned.learner)
+
+
+def _play(
+    training: Training,
+    config: Config,
+    run: Run,
+    data: DataModule,
+    table: Table,
+    model: CausalImageModel,
+    console: Console,
+) -> None:
+    """Play the steps that are left, with progress, pictures, log and checkpoints."""
+    settings = config.train
+    if training.step_number >= settings.steps:
+        return
+    split = data.load("train")
+    latents = table.attributes.to_latent(torch.as_tensor(split.values)).float().to(training.device)
+    saved = said = time.monotonic()
+    images, told = 0, training.step_number
+    with progress(console, settings.steps, training.step_number) as tell:
+        try:
+            while training.step_number < settings.steps:
+                rows = batch_rows(len(split), settings.batch, training.step_number, settings.seed)
+                terms = training.step(read_batch(split, latents, rows, training.device))
+                step, now = training.step_number, time.monotonic()
+                images += len(rows)
+                if step == told + 1 or now - said > 2 or step == settings.steps:
+                    speed = images / max(now - said, 1e-9)
+                    tell(step, terms, speed)
+                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
+                    images, said = 0, now
+                if settings.sample_every and step % settings.sample_every == 0:
+                    sample_picture(export(training, model), run.samples / f"{step:06d}.png", data)
+                if now - saved > settings.checkpoint_every and step < settings.steps:
+                    _save(training, config, run, model)
+                    saved = now
+        except KeyboardInterrupt:
+            console.print(f"stopping: saving step {training.step_number}; the same command goes on from there")
+            _save(training, config, run, model)
+            raise
+    _save(training, config, run, model)
+
+
+def _save(training: Training, config: Config, run: Run, model: CausalImageModel) -> None:
+    run.save_checkpoint(training.state())
+    save_model(export(training, model), run.folder, components(config))
+
+
+def export(training: Training, model: CausalImageModel) -> CausalImageModel:
+    """The model as it stands, to use: averaged encoder and generator, and a settled DAG for a structure."""
+    return CausalImageModel(
+        model.attributes,
+        Structure(model.graph).to(training.device),
+        model.scm,
+        cast(Encoder, training.averaged("encoder")),
+        cast(Generator, training.averaged("generator")),
+        image_shape=model.image_shape,
+        latent_size=model.latent_size,
+    )
+
+
+def components(config: Config) -> dict[str, Mapping[str, Any]]:
+    """What `load_model` needs to build the parts again."""
+    return {kind: config.tables[kind] for kind in ("scm", "encoder", "generator")}
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+def evaluate(folders: Sequence[Path], metrics: Sequence[str], console: Console) -> list[dict[str, Any]]:
+    """Measure one or several runs; a row per thing measured, the run's folder in each."""
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        config = Run(folder).config
+        data: DataModule = build("data", config.tables["data"], {})
+        model = load_model(folder, choose_device("auto"))
+        if data.table().names != model.attributes.names:
+            raise DataError(f"{folder} was trained on other attributes than its data has now: {model.attributes.names}")
+        for name in metrics:
+            metric = build("metric", {"name": name}, {})
+            with console.status(f"{folder}: {name}"):
+                measured = metric.measure(model, data)
+            rows += [{"run": str(folder), "metric": name, **row} for row in measured]
+        write_json(Run(folder).folder / "evaluation.json", [row for row in rows if row["run"] == str(folder)])
+    return rows
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def preview_data(config: Config, out: Path, console: Console) -> None:
+    """Write a contact sheet of a data set's first test images, and print its attributes."""
+    data: DataModule = build("data", config.tables["data"], {})
+    images = to_float(data.load("test").images[: SHOWN * SHOWN])
+    save_image(images, out)
+    console.print(attribute_table(data))
+    console.print(f"wrote {out}", highlight=False)
+
+
+def prepare_data(config: Config, console: Console) -> None:
+    """Decode or draw a data set once, so that training waits for nothing."""
+    data: DataModule = build("data", config.tables["data"], {})
+    for split in get_args(SplitName):
+        images = data.load(split).images
+        console.print(f"{split}: {len(images)} images of {list(images.shape[1:])}", highlight=False)

@@ -1,0 +1,159 @@
+"""Pictures in and out: files to tensors and back, labelled grids, the graph as a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from einops import rearrange
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from ccigkit.errors import DataError
+from ccigkit.files import writing
+from ccigkit.graph import CausalGraph, topological_order
+
+if TYPE_CHECKING:
+    from ccigkit.model import CausalImageModel
+
+INK, PAPER = (38, 38, 46), (255, 255, 255)
+
+
+def read_image(path: str | Path, model: CausalImageModel | None = None, *, resize: bool = True) -> Tensor:
+    """An image file as a tensor [3, h, w] in [-1, 1], at the model's own size if one is given.
+
+    An image of another shape is cut to a centred square and resized, or refused where `resize` is false.
+
+    Raises:
+        DataError: where the file is missing, is no image, or is cut short.
+    """
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise DataError(f"there is no image {path}") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image that can be read") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} is a damaged image: {error}") from None
+    if model is not None:
+        _, height, width = model.image_shape
+        if picture.size != (width, height):
+            if not resize:
+                raise DataError(
+                    f"{path} is {picture.width} x {picture.height} pixels, but the model wants {width} x {height}; "
+                    "leave out --no-resize, or crop it yourself"
+                )
+            picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+    return to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+
+
+def to_float(image: Tensor) -> Tensor:
+    """uint8 images to [-1, 1]."""
+    return image.float().div(127.5).sub(1)
+
+
+def to_bytes(image: Tensor) -> Tensor:
+    """Images in [-1, 1] to uint8."""
+    return image.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def save_image(image: Tensor, path: str | Path) -> None:
+    """Write one image [c, h, w] or the row-by-row square grid of several [n, c, h, w], in [-1, 1], as a file."""
+    grid = image[None, None] if image.ndim == 3 else _square(image)
+    save_picture(_paste(grid, gap=0 if image.ndim == 3 else 2), Path(path))
+
+
+def save_rows(rows: Sequence[tuple[str, Tensor]], path: Path, heading: str = "", scale: int = 1) -> None:
+    """Write a picture with one labelled row of images [n, c, h, w] per entry."""
+    cells = torch.stack([images for _, images in rows])
+    picture = _paste(cells, gap=2, scale=scale)
+    font = ImageFont.load_default(size=13)
+    margin = 12 + max(round(font.getlength(label)) for label, _ in rows)
+    top = 26 if heading else 0
+    page = Image.new("RGB", (margin + picture.width, top + picture.height), PAPER)
+    page.paste(picture, (margin, top))
+    pen = ImageDraw.Draw(page)
+    pen.text((6, 5), heading, INK, font)
+    height = picture.height / len(rows)
+    for row, (label, _) in enumerate(rows):
+        pen.text((6, top + round((row + 0.5) * height)), label, INK, font, anchor="lm")
+    save_picture(page, path)
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture whole or not at all.
+
+    Raises:
+        DataError: where the name's ending is no image format.
+    """
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise DataError(f"{path} does not end in an image format; use .png or .jpg")
+    with writing(path) as temporary:
+        picture.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])
+
+
+def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
+    """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder."""
+    from matplotlib.figure import Figure
+
+    level: dict[str, int] = {}
+    for i in topological_order(graph.adjacency):
+        name = graph.names[i]
+        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
+    layers = [[name for name in graph.names if level[name] == depth] for depth in range(max(level.values()) + 1)]
+    place: dict[str, tuple[float, float]] = {}
+    for depth, layer in enumerate(layers):  # each effect below the middle of its causes, as far as neighbours allow
+        wish = {n: np.mean([place[p][0] for p in graph.parents(n)]) if graph.parents(n) else 0.0 for n in layer}
+        for at, name in enumerate(sorted(layer, key=lambda n: wish[n]) if depth else layer):
+            place[name] = ((at + 0.5) / len(layer), -float(depth))
+    widest = max(map(len, layers))
+    figure = Figure(figsize=(max(4.5, 1.55 * widest), 1.0 + 1.5 * len(layers)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    strongest = float(np.abs(graph.strengths).max()) or 1.0
+    box = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2fb", "edgecolor": "#3f51b5", "linewidth": 1.2}
+    for depth, layer in enumerate(layers):
+        for at, name in enumerate(layer):
+            drop = 0.16 * ((at % 2) - 0.5) if depth and len(layer) > 4 else 0.0  # neighbours' long names step aside
+            place[name] = (place[name][0], -depth + drop)
+    for name, (x, y) in place.items():
+        axes.text(x, y, name.replace("_", " "), ha="center", va="center", fontsize=9, bbox=box, zorder=3)
+    for cause, effect in graph.edges:
+        strength = graph.strengths[graph.index(cause), graph.index(effect)]
+        weight = abs(strength) / strongest
+        arrow = {
+            "arrowstyle": "-|>",
+            "color": "#3f51b5" if strength > 0 else "#c62828",
+            "alpha": 0.35 + 0.65 * weight,
+            "linewidth": 0.8 + 2.0 * weight,
+            "shrinkA": 16,
+            "shrinkB": 16,
+        }
+        axes.annotate("", xy=place[effect], xytext=place[cause], arrowprops=arrow, zorder=2)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0.4 - len(layers), 0.5)
+    if title:
+        axes.set_title(title, fontsize=10, loc="left")
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    with writing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def _square(images: Tensor) -> Tensor:
+    columns = int(np.ceil(np.sqrt(len(images))))
+    blank = images.new_ones(-len(images) % columns, *images.shape[1:])
+    return rearrange(torch.cat([images, blank]), "(row column) c h w -> row column c h w", column=columns)
+
+
+def _paste(cells: Tensor, gap: int, scale: int = 1) -> Image.Image:
+    """Images [row, column, c, h, w] side by side, a white gap between them."""
+    padded = torch.nn.functional.pad(to_bytes(cells.cpu()), (gap, gap, gap, gap), value=255)
+    sheet = rearrange(padded, "row column c h w -> (row h) (column w) c")
+    picture = Image.fromarray(sheet.expand(-1, -1, 3).contiguous().numpy())
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

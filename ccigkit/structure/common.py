@@ -1,0 +1,204 @@
+"""What structure learners share: sufficient statistics, strengths, and learning under the price of a cycle."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ccigkit.attributes import Table
+from ccigkit.errors import DataError
+from ccigkit.graph import CausalGraph, Knowledge, Matrix, acyclic
+from ccigkit.interfaces import JointStructureLearner
+
+Support = npt.NDArray[np.bool_]
+STEEPEST = 1e6  # of the quadratic price in joint training: beyond it a cycle's price drowns float32 gradients
+FAINT = 1e-9  # the strength of an edge that must be there though the data give it none
+
+
+def covariance(table: Table) -> Matrix:
+    """[d, d], of the latents: all that a linear learner ever looks at, whatever the number of rows.
+
+    Raises:
+        DataError: where there are too few rows to tell one attribute from the others.
+    """
+    rows, size = table.values.shape
+    if rows <= size:
+        raise DataError(
+            f"a graph over {size} attributes needs more rows than attributes, got {rows}; "
+            "bring more rows or leave attributes out"
+        )
+    return np.asarray(np.cov(table.latents, rowvar=False), dtype=np.float64).reshape(size, size)
+
+
+def fit_strengths(table: Table, support: Support) -> Matrix:
+    """[d, d], the weights of each attribute's least-squares regression on its causes, on the latent scale.
+
+    Latents have unit spread, so these are standardised coefficients (Wright's path coefficients). Where the causes are
+    collinear, they share the weight; an edge of the support is never given zero, which would remove it.
+
+    Raises:
+        DataError: where the table has no more rows than attributes.
+    """
+    moments = covariance(table)
+    strengths = np.zeros_like(moments)
+    for j, causes in enumerate(np.asarray(support, dtype=bool).T):
+        if causes.any():
+            strengths[causes, j] = np.linalg.lstsq(moments[np.ix_(causes, causes)], moments[causes, j], rcond=1e-10)[0]
+    return np.where(support & (np.abs(strengths) < FAINT), FAINT, strengths)
+
+
+def refuse_collinear(moments: Matrix, names: tuple[str, ...]) -> None:
+    """Nothing, where every attribute has a part of its own in the covariance [d, d].
+
+    Raises:
+        DataError: where some attributes follow from each other, naming them.
+    """
+    least, directions = np.linalg.eigh(moments)
+    if len(names) and least[0] < 1e-9:
+        involved = [name for name, part in zip(names, np.abs(directions[:, 0]), strict=True) if part > 1e-4]
+        raise DataError(
+            f"columns {' and '.join(involved)} are collinear: each follows from the rest, so no test can tell their "
+            "causes apart; leave one out"
+        )
+
+
+def canonical(table: Table) -> Table:
+    """The same table, its columns in an order that neither their order nor their names decide: by skewness.
+
+    A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
+    same data. Names decide only between columns of one skewness.
+    """
+    skewness = np.round((table.latents**3).mean(axis=0), 9)
+    return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
+
+
+def with_strengths(graph: CausalGraph, table: Table) -> CausalGraph:
+    """The graph in the order of the table, with the table's strengths on its edges."""
+    graph = graph.reordered(table.names)
+    return replace(graph, strengths=fit_strengths(table, graph.adjacency))
+
+
+def listed(edges: Support, names: tuple[str, ...], arrow: str = "->") -> str:
+    """Edges [d, d] for a note: "a -> b, c -> d"."""
+    return ", ".join(f"{names[i]} {arrow} {names[j]}" for i, j in np.argwhere(edges))
+
+
+def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalGraph:
+    """The DAG in a weighted graph [d, d], needed edges first, with a note on each edge that its cycles cost."""
+    kept = acyclic(weights, needed)
+    cut = (weights != 0) & ~kept
+    notes = (f"cut to break cycles, weakest first: {listed(cut, names)}",) if cut.any() else ()
+    return CausalGraph(names, np.where(kept & (weights == 0), FAINT, weights * kept), notes)
+
+
+def cyclicity(weights: Tensor) -> Tensor:
+    """h(A) = tr exp(A∘A) - d, zero exactly where A [d, d] is acyclic (Zheng et al., 2018); float64, as h is tiny."""
+    squared = weights.double().square()
+    h: Tensor = torch.linalg.matrix_exp(squared).trace() - len(weights)
+    return h
+
+
+class WeightedLearner(JointStructureLearner):
+    """A learner of one weight per edge, that pays for cycles by an augmented Lagrangian (Zheng et al., 2018).
+
+    A subclass says how weights explain attributes (`reconstruction`) and how to find them on a table (`fit`). All that
+    training changes is in parameters and buffers, so a checkpoint resumes exactly.
+    """
+
+    allowed: Tensor
+    needed: Tensor
+    alpha: Tensor
+    rho: Tensor
+    last: Tensor
+
+    def __init__(self, names: tuple[str, ...], l1: float, threshold: float) -> None:
+        super().__init__()
+        self.names, self.l1, self.threshold = tuple(names), l1, threshold
+        size = len(self.names)
+        self.weights = nn.Parameter(torch.zeros(size, size))
+        self.register_buffer("allowed", ~torch.eye(size, dtype=torch.bool))
+        self.register_buffer("needed", torch.zeros(size, size, dtype=torch.bool))
+        self.register_buffer("alpha", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("rho", torch.ones((), dtype=torch.float64))
+        self.register_buffer("last", torch.full((), torch.inf, dtype=torch.float64))  # h at the last tightening
+
+    @abstractmethod
+    def fit(self, table: Table) -> None:
+        """Set the weights to what explains the table, whose columns are in the order of the buffers."""
+
+    @abstractmethod
+    def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
+        """Half the squared error [] of each attribute [b, d] given its causes, summed over attributes."""
+
+    def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        """Fit in the canonical order, then put the weights, and the graph, in the order that was asked for."""
+        ordered = canonical(table)
+        covariance(table)  # refuses a table with too few rows
+        self._set(knowledge, ordered.names)
+        self.reset_price()
+        self.fit(ordered)
+        at = torch.tensor([ordered.names.index(name) for name in self.names])
+        self._set(knowledge, self.names)
+        with torch.no_grad():
+            self.weights.copy_(self.weights[at][:, at])
+            graph = self.graph()
+            self.weights.copy_(torch.tensor(graph.strengths))
+        self.reset_price()
+        return with_strengths(graph, table)
+
+    def _set(self, knowledge: Knowledge, names: tuple[str, ...]) -> None:
+        self.needed.copy_(torch.as_tensor(knowledge.needed(names)))
+        self.allowed.copy_(torch.as_tensor(knowledge.allowed(names)))
+
+    def reset_price(self) -> None:
+        """The price of a cycle as at the start."""
+        self.alpha.fill_(0.0)
+        self.rho.fill_(1.0)
+        self.last.fill_(torch.inf)
+
+    def adjacency(self) -> Tensor:
+        """[d, d], the weights on the edges that knowledge allows."""
+        return self.weights * self.allowed
+
+    def cyclicity(self, weights: Tensor) -> Tensor:
+        """H of weights [d, d], on the scale where a weight of 1 is a strong edge."""
+        return cyclicity(weights)
+
+    def loss(self, latents: Tensor) -> Mapping[str, Tensor]:
+        """The augmented Lagrangian in its terms: fit, l1 |A|_1, and alpha h + rho/2 h^2."""
+        weights = self.adjacency()
+        h = self.cyclicity(weights)
+        return {
+            "reconstruction": self.reconstruction(latents, weights),
+            "sparsity": self.l1 * weights.masked_fill(self.needed, 0).abs().sum(),
+            "acyclicity": self.alpha * h + self.rho / 2 * h.square(),
+        }
+
+    @torch.no_grad()
+    def tighten(self) -> None:
+        """Alpha += rho h; rho rises tenfold where h has not fallen to a quarter."""
+        h = self.cyclicity(self.adjacency())
+        self.alpha += self.rho * h
+        if h > 0.25 * self.last:
+            self.rho.copy_((self.rho * 10).clamp(max=STEEPEST))
+        self.last.copy_(h)
+
+    def graph(self) -> CausalGraph:
+        """The weights above the threshold, and the needed edges, without their cycles."""
+        weights = self.scaled()
+        strong = (np.abs(weights) >= self.threshold) | self.needed.cpu().numpy()
+        graph = project(np.where(strong, weights, 0.0), self.needed.cpu().numpy(), self.names)
+        strengths = self.adjacency().detach().double().cpu().numpy()
+        return replace(
+            graph, strengths=np.where(graph.adjacency & (strengths == 0), FAINT, strengths * graph.adjacency)
+        )
+
+    def scaled(self) -> Matrix:
+        """[d, d], the weights on the scale of the threshold."""
+        return np.asarray(self.adjacency().detach().double().cpu().numpy())
