@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ccigkit.images import read_image as read_image
     from ccigkit.images import save_image as save_image
     from ccigkit.model import CausalImageModel as CausalImageModel
-    from ccigkit.model import load_model as load
+    from ccigkit.model import load_model as load  # noqa: F401
     from ccigkit.plugins import hookimpl as hookimpl
 
 _HOMES = {

@@ -179,9 +179,11 @@ class Config:
     def difference(self, other: Config) -> str | None:
         """The first key that another configuration sets differently, as "key is A there, B here", or None.
 
-        What does not change the result's meaning (device, number of steps, how often to save) is not a difference.
+        What does not change the result's meaning (where the data lies, the device, the number of steps, how often to
+        save) is not a difference.
         """
         free = {("train", key) for key in ("steps", "device", "checkpoint_every", "sample_every")}
+        free |= {("data", "root"), ("data", "cache")}
         for kind, table in self.tables.items():
             theirs = other.tables.get(kind, {})
             for key in {**table, **theirs}:

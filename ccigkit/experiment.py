@@ -159,7 +159,7 @@ def assemble(
     structure = choose_structure(config.train.schedule, learned)
     discriminator = parts.pop("discriminator").to(device, memory_format=torch.channels_last)
     model = CausalImageModel(
-        table.attributes, structure, **parts, image_shape=data.image_shape, latent_size=latent_size
+        table.attributes, structure, **parts, image_shape=data.image_shape, latent_size=latent_size, frame=data.frame
     ).to(device)
     model = model.to(memory_format=torch.channels_last)
     latents = torch.as_tensor(table.latents).float().to(device)
@@ -241,6 +241,7 @@ def export(training: Training, model: CausalImageModel) -> CausalImageModel:
         cast(Generator, training.averaged("generator")),
         image_shape=model.image_shape,
         latent_size=model.latent_size,
+        frame=model.frame,
     )
 
 

@@ -87,7 +87,7 @@ class CausalGraph:
     @property
     def roots(self) -> list[str]:
         """The attributes that nothing in the graph causes."""
-        return [name for name, caused in zip(self.names, self.adjacency.any(axis=0), strict=True) if not caused]
+        return [self.names[j] for j in np.flatnonzero(~self.adjacency.any(axis=0))]
 
     def parents(self, name: str) -> list[str]:
         """The direct causes of an attribute."""
@@ -152,7 +152,7 @@ class CausalGraph:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise GraphError(f"{path} is not TOML: {error}") from None
         names, edges = content.get("names"), content.get("edges")
-        if not _strings(names) or not _strings(edges):
+        if names is None or edges is None or not _strings(names) or not _strings(edges):
             raise GraphError(f'{path} must hold names = ["a", "b", ...] and edges = ["a -> b", ...]')
         return cls.from_edges(names, edges)
 

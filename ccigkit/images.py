@@ -20,13 +20,15 @@ from ccigkit.graph import CausalGraph, topological_order
 if TYPE_CHECKING:
     from ccigkit.model import CausalImageModel
 
+BILINEAR = Image.Resampling.BILINEAR
 INK, PAPER = (38, 38, 46), (255, 255, 255)
 
 
 def read_image(path: str | Path, model: CausalImageModel | None = None, *, resize: bool = True) -> Tensor:
     """An image file as a tensor [3, h, w] in [-1, 1], at the model's own size if one is given.
 
-    An image of another shape is cut to a centred square and resized, or refused where `resize` is false.
+    An image of another shape is cut to a centred square, as large a share of it as the training images showed, and
+    resized; or refused where `resize` is false.
 
     Raises:
         DataError: where the file is missing, is no image, or is cut short.
@@ -48,7 +50,7 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
                     f"{path} is {picture.width} x {picture.height} pixels, but the model wants {width} x {height}; "
                     "leave out --no-resize, or crop it yourself"
                 )
-            picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+            picture = ImageOps.fit(ImageOps.fit(picture, _frame(picture, model.frame)), (width, height), BILINEAR)
     return to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
 
@@ -143,6 +145,11 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
     figure.savefig(buffer, format="png", dpi=130)
     with writing(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
+
+
+def _frame(picture: Image.Image, share: float) -> tuple[int, int]:
+    side = round(min(picture.size) * share)
+    return side, side
 
 
 def _square(images: Tensor) -> Tensor:

@@ -54,12 +54,14 @@ class DataModule(Component):
     """Images with attributes.
 
     `knowledge` is what anybody knows of these attributes' graph before looking (a smile does not make one male);
-    `truth` is the graph that made the data, or None.
+    `truth` is the graph that made the data, or None; `frame` is the share of a picture's shorter side that the images
+    show, so that a user's own picture can be cut as the training images were.
     """
 
     kind = "data"
     attributes: tuple[Attribute, ...]
     image_shape: ImageShape
+    frame: float = 1.0
     knowledge: Knowledge = Knowledge()
     truth: CausalGraph | None = None
 

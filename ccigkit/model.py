@@ -46,8 +46,10 @@ class CausalImageModel(nn.Module):
         *,
         image_shape: ImageShape,
         latent_size: int,
+        frame: float = 1.0,
     ) -> None:
         super().__init__()
+        self.frame = frame
         self.attributes = attributes
         self.structure = structure
         self.scm = scm
@@ -151,6 +153,7 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
         "attributes": model.attributes.to_json(),
         "image_shape": list(model.image_shape),
         "latent_size": model.latent_size,
+        "frame": model.frame,
         "components": components,
         "edges": [[a, b, float(graph.strengths[graph.index(a), graph.index(b)])] for a, b in graph.edges],
     }
@@ -195,5 +198,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> CausalImageM
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise CheckpointError(f"{path} does not fit the {part} {components[part]['name']!r}: {reason}") from None
-    model = CausalImageModel(attributes, Structure(graph), **parts, image_shape=shape, latent_size=latent_size)
+    model = CausalImageModel(
+        attributes, Structure(graph), **parts, image_shape=shape, latent_size=latent_size, frame=content["frame"]
+    )
     return model.eval().requires_grad_(False).to(device)

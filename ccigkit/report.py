@@ -93,9 +93,8 @@ def interventions_picture(model: CausalImageModel, data: DataModule, path: Path)
 def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None, knowledge: Knowledge) -> None:
     """Print a learned graph, what was known of it beforehand, and how far it is from the truth."""
     graph = learned.graph
-    console.print(
-        f"[bold]The graph[/bold] ({len(graph.edges)} edges, learned by {learned.learner.name} in {learned.seconds:.1f} s)"
-    )
+    found = f"{len(graph.edges)} edges, learned by {learned.learner.name} in {learned.seconds:.1f} s"
+    console.print(f"[bold]The graph[/bold] ({found})")
     if knowledge.tiers:
         console.print(f"[dim]known beforehand: {' before '.join(', '.join(tier) for tier in knowledge.tiers)}[/dim]")
     console.print(graph.to_text(), highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -249,6 +250,7 @@ def _console() -> Console:
 
 def main() -> None:
     """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
+    warnings.showwarning = lambda message, *_, **__: print(f"ccigkit: {message}", file=sys.stderr)
     try:
         app()
     except UserError as error:

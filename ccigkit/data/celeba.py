@@ -23,6 +23,8 @@ LABELS = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 
 Names = npt.NDArray[np.str_]
 
+WIDTH = 178  # pixels, of the aligned images
+
 
 class CelebA(DataModule):
     """Photographs of faces (Liu et al., 2015, "Deep Learning Face Attributes in the Wild"), from a folder of yours.
@@ -69,6 +71,7 @@ class CelebA(DataModule):
         self.cache = Path(cache).expanduser() if cache else user_cache()
         self.attributes = tuple(Attributes(Attribute(name, "binary") for name in attributes))
         self.image_shape = (3, size, size)
+        self.frame = crop / WIDTH if crop else 1.0
 
     def load(self, split: SplitName) -> Split:
         """The images and attributes of one split, in the order of the label file; decoded at the first call only."""

@@ -9,7 +9,18 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ccigkit.interfaces import Discriminator, Encoder, Generator, ImageShape
-from ccigkit.networks.layers import SLOPE, Head, JointHead, double, group_norm, halve, levels, normalise_spectra, widths
+from ccigkit.networks.layers import (
+    SLOPE,
+    Head,
+    JointHead,
+    double,
+    gaussian,
+    group_norm,
+    halve,
+    levels,
+    normalise_spectra,
+    widths,
+)
 
 
 def trunk(channels: int, sizes: list[int], norm: bool = True) -> nn.Sequential:
@@ -21,7 +32,7 @@ def trunk(channels: int, sizes: list[int], norm: bool = True) -> nn.Sequential:
 
 
 class DCGANEncoder(Encoder):
-    """Strided convolutions to the mean of the latent; its spread is learned, one number per latent.
+    """Strided convolutions to the mean and the spread of each latent.
 
     Args:
         width: channels after the first convolution; deeper ones have up to four times as many.
@@ -33,11 +44,10 @@ class DCGANEncoder(Encoder):
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = trunk(image_shape[0], sizes)
-        self.head = Head(sizes[-1], latent_size)
-        self.log_std = nn.Parameter(torch.full((latent_size,), -3.0))
+        self.head = Head(sizes[-1], 2 * latent_size)
 
     def forward(self, image: Tensor) -> Normal:
-        return Normal(self.head(self.trunk(image)).float(), self.log_std.exp())
+        return gaussian(self.head(self.trunk(image)))
 
 
 class DCGANGenerator(Generator):

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -59,7 +60,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden: Tensor = self.first(F.leaky_relu(self.norm(x), SLOPE))
-        return x + self.second(F.leaky_relu(hidden, SLOPE))
+        change: Tensor = self.second(F.leaky_relu(hidden, SLOPE))
+        return x + change
 
 
 class Attention(nn.Module):
@@ -89,6 +91,12 @@ class Head(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(channels * 16, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, size))
 
 
+def gaussian(parameters: Tensor) -> Normal:
+    """Normal distributions over latents from the output [b, 2k] of an encoder's head: means, then log deviations."""
+    mean, spread = parameters.float().chunk(2, dim=1)
+    return Normal(mean, (spread - 2).clamp(-7, 2).exp())  # narrow to begin with: at first the encoder must be heard
+
+
 class JointHead(nn.Module):
     """Scores for the image, for the latent and for both together, averaged (DEAR's joint discriminator)."""
 
@@ -105,8 +113,9 @@ class JointHead(nn.Module):
         if latent is None:
             return image[:, 0]
         hidden = self.of_latent(latent)
-        pair = self.score_pair(torch.cat([features, hidden], dim=1))
-        return ((image + self.score_latent(hidden) + pair) / 3)[:, 0]
+        pair: Tensor = self.score_pair(torch.cat([features, hidden], dim=1))
+        average: Tensor = (image + self.score_latent(hidden) + pair) / 3
+        return average[:, 0]
 
 
 def _perceptron(into: int, hidden: int, out: int) -> nn.Sequential:

@@ -16,6 +16,7 @@ from ccigkit.networks.layers import (
     JointHead,
     Residual,
     double,
+    gaussian,
     group_norm,
     halve,
     levels,
@@ -41,7 +42,7 @@ def trunk(image_shape: ImageShape, sizes: list[int], norm: bool = True) -> nn.Se
 
 
 class ResNetEncoder(Encoder):
-    """Residual blocks and attention to the mean of the latent; its spread is learned, one number per latent.
+    """Residual blocks and attention to the mean and the spread of each latent.
 
     Args:
         width: channels after the first convolution; deeper ones have up to four times as many.
@@ -53,11 +54,10 @@ class ResNetEncoder(Encoder):
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = trunk(image_shape, sizes)
-        self.head = Head(sizes[-1], latent_size)
-        self.log_std = nn.Parameter(torch.full((latent_size,), -3.0))
+        self.head = Head(sizes[-1], 2 * latent_size)
 
     def forward(self, image: Tensor) -> Normal:
-        return Normal(self.head(self.trunk(image)).float(), self.log_std.exp())
+        return gaussian(self.head(self.trunk(image)))
 
 
 class ResNetGenerator(Generator):

@@ -1,8 +1,9 @@
 """The adversarial terms of a bidirectional GAN: hinge, or an f-divergence whose gradient the discriminator estimates.
 
-The discriminator takes encoder pairs (x, E(x)) as positives, so at its optimum D = log r with r = q_E(x, z) / p_G(x, z).
-The gradient of D_f(q, p) is then that of s_E(r) D(x, E(x)) for the encoder and of -s_G(r) D(G(z), z) for generator and
-prior, with s_E = r f''(r) and s_G = r^2 f''(r), not differentiated (Shen et al. 2022, section 3.2).
+The discriminator takes encoder pairs (x, E(x)) as positives, so at its optimum D = log r with
+r = q_E(x, z) / p_G(x, z). The gradient of D_f(q, p) is then that of s_E(r) D(x, E(x)) for the encoder and that of
+-s_G(r) D(G(z), z) for generator and prior, with s_E = r f''(r) and s_G = r^2 f''(r), both held fixed (Shen et al.
+2022, section 3.2).
 """
 
 from __future__ import annotations

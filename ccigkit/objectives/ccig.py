@@ -18,8 +18,9 @@ class CCIG(Objective):
 
     Huang et al. (FITEE 2024) give the adversarial, the supervised and the structure terms. The rest answers what plain
     bidirectional training leaves open: an encoder that forgets what the generator needs (`reconstruction`), a
-    generator that ignores latents (`cycle`), and effects that never contradicted their causes in the data
-    (`interventional`: half of every batch is drawn under random do(), judged by its looks and by the encoder).
+    generator that ignores latents (`cycle`), a residual that remembers what an intervention should change
+    (`bottleneck`), and effects that hardly ever contradicted their causes in the data (`interventional`: half of the
+    generated images are counterfactuals under random do(), judged by their looks and by the encoder).
 
     Args:
         adversarial: weight of the joint discriminator's verdict.
@@ -28,7 +29,8 @@ class CCIG(Objective):
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
         cycle: weight of the squared error of E(G(z)), the encoder held fixed.
-        interventional: share of generated images drawn under random interventions.
+        bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
+        interventional: share of the generated images that are counterfactuals under random interventions.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
         rate: learning rate of encoder and generator; the discriminator's is the same.
         scm_rate: learning rate of the SCM and of the structure's weights.
@@ -48,6 +50,7 @@ class CCIG(Objective):
         supervision: float = 2.0,
         reconstruction: float = 20.0,
         cycle: float = 1.0,
+        bottleneck: float = 1e-3,
         interventional: float = 0.5,
         mechanism: float = 1.0,
         rate: float = 1e-3,
@@ -56,7 +59,7 @@ class CCIG(Objective):
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
-        self.interventional, self.mechanism = interventional, mechanism
+        self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
         self.rate, self.scm_rate = rate, scm_rate
         self._pairs: tuple[Tensor, Tensor, Tensor, Tensor, int] | None = None
 
@@ -89,7 +92,12 @@ class CCIG(Objective):
         terms["supervision"] = self.supervision * supervision(
             model.split(encoded.mean)[0], batch.attributes, model.attributes
         )
-        prior = torch.cat([model.prior(size - held), self._interventional_prior(held)])
+        if self.bottleneck:
+            _, mean = model.split(encoded.mean)
+            _, std = model.split(encoded.stddev.expand_as(encoded.mean))
+            information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
+            terms["bottleneck"] = self.bottleneck * information.mean()
+        prior = torch.cat([model.prior(size - held), self._counterfactuals(latent[:held])])
         image = model.generator(torch.cat([latent, prior]))
         again, drawn = image[:size], image[size:]
         if self.reconstruction:
@@ -138,9 +146,14 @@ class CCIG(Objective):
         return real, fake, looks
 
     @torch.no_grad()
-    def _interventional_prior(self, n: int) -> Tensor:
-        """Latents [n, k] with a random half of each row's attributes set to values from the training table."""
-        d = self.latents.shape[1]
-        rows = torch.randint(len(self.latents), (n, d), device=self.latents.device)
-        mask = torch.rand(n, d, device=self.latents.device) < 0.5
-        return self.model.prior(n, Intervention(mask, self.latents.gather(0, rows)))
+    def _counterfactuals(self, latent: Tensor) -> Tensor:
+        """Latents [n, k] of the same images under random interventions.
+
+        Each attribute is held with probability one half, at its value in some row of the training table.
+        """
+        z, residual = self.model.split(latent)
+        rows = torch.randint(len(self.latents), z.shape, device=z.device)
+        intervention = Intervention(torch.rand_like(z) < 0.5, self.latents.gather(0, rows))
+        return torch.cat(
+            [self.model.scm.counterfactual(z, self.model.structure.adjacency(), intervention), residual], 1
+        )

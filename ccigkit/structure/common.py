@@ -98,10 +98,13 @@ def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalG
 
 
 def cyclicity(weights: Tensor) -> Tensor:
-    """h(A) = tr exp(A∘A) - d, zero exactly where A [d, d] is acyclic (Zheng et al., 2018); float64, as h is tiny."""
-    squared = weights.double().square()
-    h: Tensor = torch.linalg.matrix_exp(squared).trace() - len(weights)
-    return h
+    """h(A) = tr exp(A∘A) - d, zero exactly where A [d, d] is acyclic (Zheng et al., 2018).
+
+    In float64, as h is a small difference of large numbers; on the CPU, as not every accelerator has float64.
+    """
+    squared = weights.cpu().double().square()
+    trace: Tensor = torch.linalg.matrix_exp(squared).trace()
+    return (trace - len(weights)).to(weights)
 
 
 class WeightedLearner(JointStructureLearner):
@@ -124,9 +127,9 @@ class WeightedLearner(JointStructureLearner):
         self.weights = nn.Parameter(torch.zeros(size, size))
         self.register_buffer("allowed", ~torch.eye(size, dtype=torch.bool))
         self.register_buffer("needed", torch.zeros(size, size, dtype=torch.bool))
-        self.register_buffer("alpha", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("rho", torch.ones((), dtype=torch.float64))
-        self.register_buffer("last", torch.full((), torch.inf, dtype=torch.float64))  # h at the last tightening
+        self.register_buffer("alpha", torch.zeros(()))
+        self.register_buffer("rho", torch.ones(()))
+        self.register_buffer("last", torch.full((), torch.inf))  # h at the last tightening
 
     @abstractmethod
     def fit(self, table: Table) -> None:
@@ -194,11 +197,11 @@ class WeightedLearner(JointStructureLearner):
         weights = self.scaled()
         strong = (np.abs(weights) >= self.threshold) | self.needed.cpu().numpy()
         graph = project(np.where(strong, weights, 0.0), self.needed.cpu().numpy(), self.names)
-        strengths = self.adjacency().detach().double().cpu().numpy()
+        strengths = self.adjacency().detach().cpu().double().numpy()
         return replace(
             graph, strengths=np.where(graph.adjacency & (strengths == 0), FAINT, strengths * graph.adjacency)
         )
 
     def scaled(self) -> Matrix:
         """[d, d], the weights on the scale of the threshold."""
-        return np.asarray(self.adjacency().detach().double().cpu().numpy())
+        return np.asarray(self.adjacency().detach().cpu().double().numpy())

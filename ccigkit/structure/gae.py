@@ -71,7 +71,7 @@ class GraphAutoencoder(WeightedLearner):
         for _ in range(self.rounds):
             optimiser = torch.optim.Adam(self.parameters(), self.rate)
             for _ in range(self.steps):
-                loss = torch.stack([term.double() for term in self.loss(latents).values()]).sum()
+                loss = torch.stack(list(self.loss(latents).values())).sum()
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()

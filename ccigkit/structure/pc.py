@@ -54,8 +54,8 @@ class PC(StructureLearner):
         """A member of the equivalence class that the tests and the knowledge leave."""
         ordered = canonical(table)
         allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
-        refuse_collinear(covariance(ordered), ordered.names)
-        test = self._test(ordered)
+        refuse_collinear(covariance(table), table.names)
+        test = self._test(table)
         rows = ordered.latents if test == "fisherz" else ordered.values
         directed, undirected = equivalence_class(rows, test, self.alpha, allowed, needed)
         notes = []
@@ -132,7 +132,7 @@ def extend(directed: Support, undirected: Support, allowed: Support) -> Support 
         adjacent = directed | directed.T | undirected
         for x in sorted(left, reverse=True):
             friends = np.flatnonzero(undirected[x])
-            shielded = all(np.delete(adjacent[y] | ~adjacent[x], [x, y]).all() for y in friends)
+            shielded = all(np.delete(adjacent[y] | ~adjacent[x], [x, int(y)]).all() for y in friends)
             if not directed[x].any() and shielded and allowed[friends, x].all():
                 break
         else:
