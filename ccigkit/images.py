@@ -103,26 +103,12 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
     """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder."""
     from matplotlib.figure import Figure
 
-    level: dict[str, int] = {}
-    for i in topological_order(graph.adjacency):
-        name = graph.names[i]
-        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
-    layers = [[name for name in graph.names if level[name] == depth] for depth in range(max(level.values()) + 1)]
-    place: dict[str, tuple[float, float]] = {}
-    for depth, layer in enumerate(layers):  # each effect below the middle of its causes, as far as neighbours allow
-        wish = {n: np.mean([place[p][0] for p in graph.parents(n)]) if graph.parents(n) else 0.0 for n in layer}
-        for at, name in enumerate(sorted(layer, key=lambda n: wish[n]) if depth else layer):
-            place[name] = ((at + 0.5) / len(layer), -float(depth))
-    widest = max(map(len, layers))
-    figure = Figure(figsize=(max(4.5, 1.55 * widest), 1.0 + 1.5 * len(layers)), layout="constrained")
+    place, widest, depth = _layout(graph)
+    figure = Figure(figsize=(max(4.5, 1.45 * widest), 0.8 + 1.3 * depth), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     strongest = float(np.abs(graph.strengths).max()) or 1.0
     box = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2fb", "edgecolor": "#3f51b5", "linewidth": 1.2}
-    for depth, layer in enumerate(layers):
-        for at, name in enumerate(layer):
-            drop = 0.16 * ((at % 2) - 0.5) if depth and len(layer) > 4 else 0.0  # neighbours' long names step aside
-            place[name] = (place[name][0], -depth + drop)
     for name, (x, y) in place.items():
         axes.text(x, y, name.replace("_", " "), ha="center", va="center", fontsize=9, bbox=box, zorder=3)
     for cause, effect in graph.edges:
@@ -138,13 +124,39 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
         }
         axes.annotate("", xy=place[effect], xytext=place[cause], arrowprops=arrow, zorder=2)
     axes.set_xlim(0, 1)
-    axes.set_ylim(0.4 - len(layers), 0.5)
+    axes.set_ylim(0.4 - depth, 0.5)
     if title:
         axes.set_title(title, fontsize=10, loc="left")
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     with writing(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
+
+
+def _layout(graph: CausalGraph) -> tuple[dict[str, tuple[float, float]], int, int]:
+    """A place for every attribute, one layer per step down the longest path; the widest layer's size; the depth."""
+    level: dict[str, int] = {}
+    for i in topological_order(graph.adjacency):
+        name = graph.names[i]
+        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
+    depth = max(level.values(), default=0) + 1
+    layers = [[name for name in graph.names if level[name] == row] for row in range(depth)]
+    widest = max(map(len, layers))
+    place: dict[str, tuple[float, float]] = {}
+    for row, layer in enumerate(layers):
+        # Each effect wishes to sit below the middle of its causes; neighbours push one another to the right.
+        even = {name: (at + 0.5) / len(layer) for at, name in enumerate(layer)}
+        wish = {n: float(np.mean([place[p][0] for p in graph.parents(n)])) if row else even[n] for n in layer}
+        gap, edge = 0.95 / widest, 0.5 / widest
+        placed: list[float] = []
+        order = sorted(layer, key=lambda n: wish[n])
+        for name in order:
+            placed.append(max(wish[name], placed[-1] + gap) if placed else max(wish[name], edge))
+        overflow = max(0.0, placed[-1] - (1 - edge)) if placed else 0.0
+        for at, (name, x) in enumerate(zip(order, placed, strict=True)):
+            step_aside = 0.2 * (at % 2) if len(layer) > 4 else 0.0  # long names beside one another
+            place[name] = (max(x - overflow, edge * (0.4 + at)) if overflow else x, -row - step_aside)
+    return place, widest, depth
 
 
 def _frame(picture: Image.Image, share: float) -> tuple[int, int]:
