@@ -11,7 +11,7 @@ from ccigkit.attributes import Attribute, Attributes
 from ccigkit.errors import DataError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, Metric, RenderedData
-from ccigkit.metrics.predictor import Predictor, predictor
+from ccigkit.metrics.predictor import STEPS, Predictor, predictor
 from ccigkit.model import CausalImageModel
 
 Row = dict[str, float | str]
@@ -29,12 +29,13 @@ class Interventions(Metric):
     Args:
         n: test images to intervene on.
         seed: seed of the values set, and of the predictor.
+        predictor_steps: training steps of the predictor.
     """
 
     name = "interventions"
 
-    def __init__(self, *, n: int = 1000, seed: int = 0) -> None:
-        self.n, self.seed = n, seed
+    def __init__(self, *, n: int = 1000, seed: int = 0, predictor_steps: int = STEPS) -> None:
+        self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
     def measure(self, model: CausalImageModel, data: DataModule) -> list[Row]:
         if not isinstance(data, RenderedData):
@@ -45,7 +46,7 @@ class Interventions(Metric):
         n = min(self.n, len(test))
         noise, factual = test.noise[:n], to_float(test.images[:n])
         values = torch.as_tensor(test.values[:n]).float()
-        read = predictor(data, seed=self.seed)
+        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
         rows = list(held_out(read, factual, values))
         generator = torch.Generator().manual_seed(self.seed)
         for attribute in model.attributes:

@@ -38,7 +38,9 @@ class Predictor:
         return self.attributes.to_values(latents).clamp(low, high)
 
 
-def predictor(data: DataModule, *, seed: int = 0, progress: Callable[[float], None] = lambda _: None) -> Predictor:
+def predictor(
+    data: DataModule, *, seed: int = 0, steps: int = STEPS, progress: Callable[[float], None] = lambda _: None
+) -> Predictor:
     """The predictor for a data set: from the cache if it was trained on these very images, else trained now.
 
     `progress` is told the share of training done.
@@ -47,11 +49,11 @@ def predictor(data: DataModule, *, seed: int = 0, progress: Callable[[float], No
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = DCGANEncoder(data.image_shape, len(attributes))
-        path = cache_folder() / "predictors" / f"{_fingerprint(split, attributes, seed)}.safetensors"
+        path = cache_folder() / "predictors" / f"{_fingerprint(split, attributes, seed, steps)}.safetensors"
         if path.is_file():
             network.load_state_dict(load_file(path))
         else:
-            _train(network.to(device), split, attributes, device, seed, progress)
+            _train(network.to(device), split, attributes, device, seed, steps, progress)
             with writing(path) as temporary:
                 save_file({key: tensor.cpu() for key, tensor in network.state_dict().items()}, temporary)
     return Predictor(attributes, network, device)
@@ -63,13 +65,14 @@ def _train(
     attributes: Attributes,
     device: torch.device,
     seed: int,
+    steps: int,
     progress: Callable[[float], None],
 ) -> None:
     latents = attributes.to_latent(torch.as_tensor(split.values)).float().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     dtype = choose_dtype("auto", device)
-    for step in range(STEPS):
+    for step in range(steps):
         batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             read = network(batch.image).mean
@@ -77,15 +80,15 @@ def _train(
         supervision(read, batch.attributes, attributes).backward()
         optimizer.step()
         schedule.step()
-        progress((step + 1) / STEPS)
+        progress((step + 1) / steps)
 
 
-def _fingerprint(split: Split, attributes: Attributes, seed: int) -> str:
+def _fingerprint(split: Split, attributes: Attributes, seed: int, steps: int) -> str:
     """A hash of what the predictor is trained on, and how."""
     sample = split.images[:: max(1, len(split) // 64)]
     digest = hashlib.sha256(sample.contiguous().numpy().tobytes())
     digest.update(split.values.tobytes())
-    digest.update(json.dumps([attributes.to_json(), seed, STEPS, BATCH, RATE, VERSION]).encode())
+    digest.update(json.dumps([attributes.to_json(), seed, steps, BATCH, RATE, VERSION]).encode())
     return digest.hexdigest()[:16]
 
 
