@@ -42,7 +42,7 @@ from ccigkit.report import (
 )
 from ccigkit.run import Run
 from ccigkit.structure.common import fit_strengths
-from ccigkit.training import Training, batch_rows, choose_device, choose_dtype, read_batch
+from ccigkit.training import Training, batch_rows, choose_device, choose_dtype, interrupts, read_batch
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def show_graph(config: Config, path: Path | None, out: Sequence[Path], console: 
 def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     """Train a model, or go on training it, in a run directory.
 
-    An interrupt from the keyboard saves a checkpoint and is raised again.
+    An interrupt from the keyboard lets the step end, saves a checkpoint and is raised again.
     """
     settings = config.train
     run = Run(folder)
@@ -123,10 +123,10 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     )
     if state:
         training.load(state)
-        run.rewind_log(training.step_number)
         console.print(f"going on from step {training.step_number}")
     else:
         objective.begin()
+    run.rewind_log(training.step_number)
     _play(training, config, run, data, table, model, console)
     finished = export(training, model)
     save_model(finished, run.folder, components(config))
@@ -202,27 +202,26 @@ def _play(
     latents = table.attributes.to_latent(torch.as_tensor(split.values)).float().to(training.device)
     saved = said = time.monotonic()
     images, told = 0, training.step_number
-    with progress(console, settings.steps, training.step_number) as tell:
-        try:
-            while training.step_number < settings.steps:
-                rows = batch_rows(len(split), settings.batch, training.step_number, settings.seed)
-                terms = training.step(read_batch(split, latents, rows, training.device))
-                step, now = training.step_number, time.monotonic()
-                images += len(rows)
-                if step == told + 1 or now - said > 2 or step == settings.steps:
-                    speed = images / max(now - said, 1e-9)
-                    tell(step, terms, speed)
-                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
-                    images, said = 0, now
-                if settings.sample_every and step % settings.sample_every == 0:
-                    sample_picture(export(training, model), run.samples / f"{step:06d}.png", data)
-                if now - saved > settings.checkpoint_every and step < settings.steps:
-                    _save(training, config, run, model)
-                    saved = now
-        except KeyboardInterrupt:
-            console.print(f"stopping: saving step {training.step_number}; the same command goes on from there")
-            _save(training, config, run, model)
-            raise
+    with progress(console, settings.steps, training.step_number) as tell, interrupts() as interrupted:
+        while training.step_number < settings.steps:
+            rows = batch_rows(len(split), settings.batch, training.step_number, settings.seed)
+            terms = training.step(read_batch(split, latents, rows, training.device))
+            step, now = training.step_number, time.monotonic()
+            images += len(rows)
+            if step == told + 1 or now - said > 2 or step == settings.steps:
+                speed = images / max(now - said, 1e-9)
+                tell(step, terms, speed)
+                run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
+                images, said = 0, now
+            if settings.sample_every and step % settings.sample_every == 0:
+                sample_picture(export(training, model), run.samples / f"{step:06d}.png", data)
+            if now - saved > settings.checkpoint_every and step < settings.steps:
+                _save(training, config, run, model)
+                saved = now
+            if interrupted():
+                console.print(f"stopping: saving step {training.step_number}; the same command goes on from there")
+                _save(training, config, run, model)
+                raise KeyboardInterrupt
     _save(training, config, run, model)
 
 

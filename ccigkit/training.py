@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,6 +122,29 @@ class Training:
             for part, thing in group.items():
                 thing.load_state_dict(state[saved][part])
         set_random_state(state["random"], self.device)
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: asked for between steps, so that no step is saved half played.
+
+    Pressed again, it interrupts at once. Only the main thread hears it.
+    """
+    pressed = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    listening = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, note) if listening else None
+    try:
+        yield lambda: pressed
+    finally:
+        if listening:
+            signal.signal(signal.SIGINT, before)
 
 
 def batch_rows(n: int, size: int, step: int, seed: int) -> Tensor:
