@@ -183,10 +183,10 @@ class Knowledge:
             allowed[:, at[root]] = False
         for leaf in self._named(self.leaves, names):
             allowed[at[leaf], :] = False
-        for later, tier in enumerate(self.tiers):
-            for earlier in self.tiers[:later]:
-                for effect in self._named(tier, names):
-                    allowed[at[effect], [at[cause] for cause in self._named(earlier, names)]] = False
+        tiers = [[at[name] for name in self._named(tier, names)] for tier in self.tiers]
+        for later, tier in enumerate(tiers):
+            for earlier in tiers[:later]:
+                allowed[np.ix_(tier, earlier)] = False
         return allowed
 
     def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:

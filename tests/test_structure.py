@@ -13,7 +13,7 @@ from ccigkit.attributes import Attribute, Table
 from ccigkit.errors import ConfigError, DataError, GraphError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import StructureLearner
-from ccigkit.structure.common import WeightedLearner, canonical, fit_strengths, project
+from ccigkit.structure.common import WeightedLearner, canonical, cyclicity, fit_strengths, project
 from ccigkit.structure.gae import GraphAutoencoder
 from ccigkit.structure.known import Known
 from ccigkit.structure.notears import Notears
@@ -274,12 +274,12 @@ def test_a_cycle_costs_more_each_round() -> None:
     assert prices == sorted(prices)
     assert prices[3] > 10 * prices[0] > 0
     assert learner.graph().edges == [("a", "b")]
-    assert learner.graph().notes == ("cut to break cycles, weakest first: b -> a",)
+    assert learner.graph().notes == ("cut because they close a cycle of stronger edges: b -> a",)
 
 
 def test_the_price_of_cycles_has_the_gradient_of_its_formula() -> None:
     weights = torch.tensor([[0.0, 0.5], [0.4, 0.0]], requires_grad=True)
-    h = Notears(("a", "b")).cyclicity(weights)
+    h = cyclicity(weights)
     assert h.item() == pytest.approx(2 * np.cosh(0.2) - 2, rel=1e-6)  # eigenvalues of A∘A: +-0.2
     h.backward()
     expected = 2 * np.sinh(0.2) * 0.4  # dh/da = 2 sinh(ab) b
@@ -317,7 +317,7 @@ def test_a_projection_cuts_the_weakest_edge_but_never_a_needed_one() -> None:
     needed[2, 0] = True
     graph = project(weights, needed, ("a", "b", "c"))
     assert graph.edges == [("a", "b"), ("c", "a")]
-    assert graph.notes == ("cut to break cycles, weakest first: b -> c",)
+    assert graph.notes == ("cut because they close a cycle of stronger edges: b -> c",)
 
 
 # --- the known graph --------------------------------------------------------------------------------------------------

@@ -90,10 +90,10 @@ def listed(edges: Support, names: tuple[str, ...], arrow: str = "->") -> str:
 
 
 def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalGraph:
-    """The DAG in a weighted graph [d, d], needed edges first, with a note on each edge that its cycles cost."""
+    """The DAG in a weighted graph [d, d], needed edges first, with a note on the edges that its cycles cost."""
     kept = acyclic(weights, needed)
     cut = (weights != 0) & ~kept
-    notes = (f"cut to break cycles, weakest first: {listed(cut, names)}",) if cut.any() else ()
+    notes = (f"cut because they close a cycle of stronger edges: {listed(cut, names)}",) if cut.any() else ()
     return CausalGraph(names, np.where(kept & (weights == 0), FAINT, weights * kept), notes)
 
 
@@ -146,7 +146,7 @@ class WeightedLearner(JointStructureLearner):
         self._set(knowledge, ordered.names)
         self.reset_price()
         self.fit(ordered)
-        at = torch.tensor([ordered.names.index(name) for name in self.names])
+        at = torch.tensor([ordered.attributes.index(name) for name in self.names])
         self._set(knowledge, self.names)
         with torch.no_grad():
             self.weights.copy_(self.weights[at][:, at])
@@ -169,14 +169,10 @@ class WeightedLearner(JointStructureLearner):
         """[d, d], the weights on the edges that knowledge allows."""
         return self.weights * self.allowed
 
-    def cyclicity(self, weights: Tensor) -> Tensor:
-        """H of weights [d, d], on the scale where a weight of 1 is a strong edge."""
-        return cyclicity(weights)
-
     def loss(self, latents: Tensor) -> Mapping[str, Tensor]:
         """The augmented Lagrangian in its terms: fit, l1 |A|_1, and alpha h + rho/2 h^2."""
         weights = self.adjacency()
-        h = self.cyclicity(weights)
+        h = cyclicity(weights)
         return {
             "reconstruction": self.reconstruction(latents, weights),
             "sparsity": self.l1 * weights.masked_fill(self.needed, 0).abs().sum(),
@@ -185,8 +181,8 @@ class WeightedLearner(JointStructureLearner):
 
     @torch.no_grad()
     def tighten(self) -> None:
-        """Alpha += rho h; rho rises tenfold where h has not fallen to a quarter."""
-        h = self.cyclicity(self.adjacency())
+        """Raise alpha by rho h; rho rises tenfold where h has not fallen to a quarter."""
+        h = cyclicity(self.adjacency())
         self.alpha += self.rho * h
         if h > 0.25 * self.last:
             self.rho.copy_((self.rho * 10).clamp(max=STEEPEST))

@@ -56,7 +56,7 @@ class GraphAutoencoder(WeightedLearner):
             self._begin()
 
     def _begin(self) -> None:
-        torch.manual_seed(self.seed)
+        torch.default_generator.manual_seed(self.seed)  # the CPU's alone: the fork restores no other
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 module.reset_parameters()
@@ -66,7 +66,7 @@ class GraphAutoencoder(WeightedLearner):
         """Rounds of Adam, each at a higher price of a cycle, on the same few rows; the global seed stays as it is."""
         with torch.random.fork_rng(devices=[]):
             self._begin()
-            latents = torch.as_tensor(table.latents).float()
+            latents = torch.as_tensor(table.latents).to(self.weights)
             latents = latents[torch.randperm(len(latents))[: self.rows]]
         for _ in range(self.rounds):
             optimiser = torch.optim.Adam(self.parameters(), self.rate)

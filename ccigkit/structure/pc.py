@@ -64,13 +64,16 @@ class PC(StructureLearner):
             notes.append(f"the data leave undirected, so the direction is a guess: {pairs}")
         extended = extend(directed, undirected, allowed)
         if extended is None:
-            notes.append("the tests contradict each other: no graph without a cycle has all colliders they ask for")
+            notes.append(
+                "tests and knowledge contradict each other: no acyclic graph has just the colliders they ask for"
+            )
             extended = directed | (undirected & allowed)
         # an arrow of the data enters before a guess, and of two guesses the one along the order of the columns
         rank = extended * (1.0 + directed + np.triu(undirected) / 2)
         graph = project(rank, needed, ordered.names)
         lost = extended & ~graph.adjacency & ~graph.adjacency.T
-        notes += [f"cut to break cycles: {listed(lost, ordered.names)}"] if lost.any() else []
+        if lost.any():
+            notes.append(f"cut because they close a cycle of stronger edges: {listed(lost, ordered.names)}")
         return with_strengths(replace(graph, notes=tuple(notes)), table)
 
     def _test(self, table: Table) -> Test:
