@@ -148,15 +148,14 @@ class Config:
 
     @staticmethod
     def _resolved(kind: str, table: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
-        given = {key: value for key, value in table.items() if key != "name"}
         if kind in CHOICES:
-            name = str(table["name"])
+            name, given = str(table["name"]), {key: value for key, value in table.items() if key != "name"}
             return {"name": name, **resolve_options(kind, name, given)}
         options = options_of(SETTINGS[kind])
-        for key in given:
+        for key in table:
             if key not in options:
                 raise ConfigError(f"{sources[f'{kind}.{key}']}: " + one_of(f"option of {kind}:", key, options))
-        values = {k: o.validate(given[k], f"{kind}.{k}") if k in given else o.default for k, o in options.items()}
+        values = {k: o.validate(table[k], f"{kind}.{k}") if k in table else o.default for k, o in options.items()}
         SETTINGS[kind](**values)  # its own checks
         return values
 

@@ -12,6 +12,21 @@ from ccigkit.errors import UserError
 
 
 @contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Say in one line what keeps `path` from being written.
+
+    Raises:
+        UserError: where the disk is full or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
+        ) from None
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on failure.
 
@@ -20,15 +35,12 @@ def writing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # so that a crash of the machine cannot leave the new name on missing bytes
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
-        ) from None
+        with explaining(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # so that a crash of the machine cannot leave the new name on missing bytes
+            temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -140,7 +140,7 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
 
     `components` names the component of each kind with its options: {"scm": {"name": "linear", ...}, ...}.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     graph = model.graph
     tensors = {
@@ -159,7 +159,7 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
     }
     # The description travels inside the tensors' file, so that the two can never be of different moments.
     with writing(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"ccigkit": json.dumps(content)})
+        temporary.write_bytes(save(tensors, metadata={"ccigkit": json.dumps(content)}))
     write_json(folder / "model.json", content)
 
 

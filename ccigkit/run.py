@@ -15,7 +15,7 @@ import torch
 from ccigkit.components import registry
 from ccigkit.config import CHOICES, Config, read_toml
 from ccigkit.errors import CheckpointError
-from ccigkit.files import write_json, write_text, writing
+from ccigkit.files import explaining, write_json, write_text, writing
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,22 @@ class Run:
         return self.folder / "checkpoint.pt"
 
     def open(self, config: Config) -> None:
-        """Begin here, or go on where the same configuration was begun.
+        """Begin here, or go on where the same configuration has a checkpoint.
 
         Raises:
             CheckpointError: where the folder holds a run of another configuration, or something that is no run.
         """
         path = self.folder / "config.toml"
         if path.is_file():
-            if difference := config.difference(Config(read_toml(path))):
+            if self.checkpoint.is_file() and (difference := config.difference(Config(read_toml(path)))):
                 raise CheckpointError(
                     f"{self.folder} holds a run of another configuration: {difference}; "
                     "choose another --run, or give the same options again"
                 )
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise CheckpointError(f"{self.folder} is not empty and holds no run; choose another --run")
-        self.samples.mkdir(parents=True, exist_ok=True)
+        with explaining(self.folder):
+            self.samples.mkdir(parents=True, exist_ok=True)
         write_text(path, config.to_toml())
         write_json(self.folder / "versions.json", versions(config))
 
@@ -79,8 +80,8 @@ class Run:
         with writing(self.checkpoint) as temporary:
             try:
                 torch.save(dict(state), temporary)
-            except RuntimeError as error:  # torch reports a full disk as a RuntimeError of its own
-                raise OSError(0, str(error).splitlines()[0]) from None
+            except RuntimeError:  # torch reports a full disk as a RuntimeError of its own, in its own terms
+                raise OSError(0, "the disk is full, or refuses so large a file") from None
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The state of training, or None where none was saved yet. Nothing is unpickled but tensors and plain data.
@@ -101,7 +102,7 @@ class Run:
 
     def append_log(self, entry: Mapping[str, float | str]) -> None:
         """Add one line to the log."""
-        with self.log.open("a", encoding="utf-8") as file:
+        with explaining(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ccigkit.attributes import Attributes
@@ -55,7 +55,7 @@ def predictor(
         else:
             _train(network.to(device), split, attributes, device, seed, steps, progress)
             with writing(path) as temporary:
-                save_file({key: tensor.cpu() for key, tensor in network.state_dict().items()}, temporary)
+                temporary.write_bytes(save({key: tensor.cpu() for key, tensor in network.state_dict().items()}))
     return Predictor(attributes, network, device)
 
 
