@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +12,21 @@ from ccigkit.interfaces import Batch, Discriminator, Intervention, JointStructur
 from ccigkit.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.terms import fit_mechanisms, frozen, structure_terms, supervision
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Encoder pairs (image, latent) and generator pairs (drawn, prior), the first `new` of these observational."""
+
+    image: Tensor
+    latent: Tensor
+    drawn: Tensor
+    prior: Tensor
+    new: int
+
+    def detach(self) -> Pairs:
+        """The same pairs, out of the graph."""
+        return Pairs(self.image, self.latent.detach(), self.drawn.detach(), self.prior.detach(), self.new)
 
 
 class CCIG(Objective):
@@ -28,9 +44,9 @@ class CCIG(Objective):
         clamp: bound on the f-divergences' weights, from 1/clamp to clamp.
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
-        cycle: weight of the squared error of E(G(z)), the encoder held fixed.
+        cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
         bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
-        interventional: share of the generated images that are counterfactuals under random interventions.
+        interventional: share of the generated images that are counterfactuals under random interventions, not new.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
         rate: learning rate of encoder and generator; the discriminator's is the same.
         scm_rate: learning rate of the SCM and of the structure's weights.
@@ -61,7 +77,7 @@ class CCIG(Objective):
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
         self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
         self.rate, self.scm_rate = rate, scm_rate
-        self._pairs: tuple[Tensor, Tensor, Tensor, Tensor, int] | None = None
+        self._pairs: Pairs | None = None
 
     def rates(self) -> Mapping[str, float]:
         slow = {"scm": self.scm_rate, "structure": self.scm_rate}
@@ -83,66 +99,63 @@ class CCIG(Objective):
             self.model.structure.learner.tighten()
 
     def _model(self, batch: Batch) -> Mapping[str, Tensor]:
-        model, size = self.model, len(batch.image)
-        held = round(self.interventional * size)  # rows under random do(); the others are the observational prior
+        model, half = self.model, len(batch.image) // 2
+        held = round(self.interventional * half)  # of the generated half, these are counterfactuals, the rest new
         terms: dict[str, Tensor] = {}
 
         encoded = model.encoder(batch.image)
         latent = encoded.rsample()
-        terms["supervision"] = self.supervision * supervision(
-            model.split(encoded.mean)[0], batch.attributes, model.attributes
-        )
+        z, _ = model.split(encoded.mean)
+        terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
         if self.bottleneck:
             _, mean = model.split(encoded.mean)
-            _, std = model.split(encoded.stddev.expand_as(encoded.mean))
+            _, std = model.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
-        prior = torch.cat([model.prior(size - held), self._counterfactuals(latent[:held])])
+        prior = torch.cat([model.prior(half - held), self._counterfactuals(latent[:held])])
         image = model.generator(torch.cat([latent, prior]))
-        again, drawn = image[:size], image[size:]
+        again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
         if self.cycle:
             with frozen(model.encoder):
-                terms["cycle"] = self.cycle * (model.encoder(drawn).mean - prior.detach()).square().mean()
+                read, _ = model.split(model.encoder(drawn).mean)
+            meant, _ = model.split(prior.detach())
+            terms["cycle"] = self.cycle * (read - meant).square().mean()
         if self.adversarial:
-            pairs = (batch.image, latent, drawn, prior)
-            real, fake, looks = self._judge(*pairs, size - held)
+            pairs = Pairs(batch.image[:half], latent[:half], drawn, prior, half - held)
+            real, fake, looks = self._judge(pairs)
             terms["encoder"] = self.adversarial * encoder_loss(real, self.divergence, self.clamp)
             terms["generator"] = self.adversarial * generator_loss(fake, self.divergence, self.clamp)
             if held:
-                terms["looks"] = -self.adversarial * looks.mean() / 2
-            detached = tuple(tensor.detach() for tensor in pairs)
-            self._pairs = (detached[0], detached[1], detached[2], detached[3], size - held)
+                terms["looks"] = -self.adversarial * looks.mean()
+            self._pairs = pairs.detach()
         adjacency = model.structure.adjacency()
         if self.mechanism:
             rows = self.latents[torch.randint(len(self.latents), (256,), device=self.latents.device)]
             with torch.autocast(rows.device.type, enabled=False):
                 terms["mechanism"] = self.mechanism * model.scm.loss(rows, adjacency)
-        terms.update(
-            {f"structure {name}": term for name, term in structure_terms(model.structure, batch.attributes).items()}
-        )
-        return terms
+        learning = structure_terms(model.structure, batch.attributes)
+        return terms | {f"structure {name}": term for name, term in learning.items()}
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:
         assert self._pairs is not None, "the model's phase comes first"
-        image, latent, drawn, prior, observed = self._pairs  # the very pairs just made: no second forward pass
-        real, fake, looks = self._judge(image, latent, drawn, prior, observed)
+        pairs = self._pairs  # the very pairs just made: no second forward pass
+        real, fake, looks = self._judge(pairs)
         terms = {"pairs": discriminator_loss(real, fake, self.divergence)}
         if len(looks):
-            terms["looks"] = discriminator_loss(self.discriminator(image[: len(looks)]), looks, self.divergence) / 2
+            terms["looks"] = discriminator_loss(self.discriminator(pairs.image), looks, self.divergence)
         return terms
 
-    def _judge(
-        self, image: Tensor, latent: Tensor, drawn: Tensor, prior: Tensor, observed: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _judge(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of encoder pairs, of observational generator pairs, and of interventional images by looks alone.
 
         Pairs under do() would be told from encoder pairs by their latents, rightly: only their looks are judged.
         """
-        real = self.discriminator(image, latent)
-        fake = self.discriminator(drawn[:observed], prior[:observed])
-        looks = self.discriminator(drawn[observed:]) if observed < len(drawn) else drawn.new_zeros(0)
+        new = pairs.new
+        real = self.discriminator(pairs.image, pairs.latent)
+        fake = self.discriminator(pairs.drawn[:new], pairs.prior[:new])
+        looks = self.discriminator(pairs.drawn[new:]) if new < len(pairs.drawn) else pairs.drawn.new_zeros(0)
         return real, fake, looks
 
     @torch.no_grad()
