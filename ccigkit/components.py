@@ -149,7 +149,8 @@ def signature_fault(component: object) -> str | None:
         return f"{what} needs a class attribute `name` of small letters, digits, - and _"
     if missing := sorted(getattr(component, "__abstractmethods__", ())):
         return f"{what} does not implement {', '.join(missing)}"
-    parameters = list(inspect.signature(component.__init__).parameters.values())[1:]
+    bare = component.__init__ is object.__init__  # no constructor of its own: nothing to wire, no options
+    parameters = [] if bare else list(inspect.signature(component.__init__).parameters.values())[1:]
     wiring = tuple(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if wiring != component.wiring:
         return f"{what}.__init__ takes {wiring} before the *, but a {kind} is given {component.wiring}"
