@@ -161,7 +161,6 @@ def assemble(
     model = CausalImageModel(
         table.attributes, structure, **parts, image_shape=data.image_shape, latent_size=latent_size, frame=data.frame
     ).to(device)
-    model = model.to(memory_format=torch.channels_last)
     latents = torch.as_tensor(table.latents).float().to(device)
     wiring |= {"model": model, "discriminator": discriminator, "latents": latents}
     objective: Objective = build("objective", config.tables["objective"], wiring)

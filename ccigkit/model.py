@@ -57,6 +57,7 @@ class CausalImageModel(nn.Module):
         self.generator = generator
         self.image_shape = image_shape
         self.latent_size = latent_size
+        self.to(memory_format=torch.channels_last)  # one layout, so that a model loaded rounds as the one saved
 
     @property
     def graph(self) -> CausalGraph:
