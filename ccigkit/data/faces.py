@@ -21,20 +21,20 @@ EFFECTS = {  # cause, effect: by how much a full degree of the cause moves the e
     ("Male", "Wearing_Lipstick"): -2.5,
     ("Young", "Bald"): -2.0,
     ("Young", "Gray_Hair"): -2.5,
-    ("Young", "Eyeglasses"): -2.0,
+    ("Young", "Eyeglasses"): -2.5,
     ("Smiling", "Mouth_Slightly_Open"): 2.5,
     ("Smiling", "High_Cheekbones"): 2.5,
     ("High_Cheekbones", "Narrow_Eyes"): 2.5,
 }
 BIAS = {"Bald": -0.6}
-ROOT_SCORE, ROOT_SPREAD = 1.4, 0.5
+ROOT_SCORE, ROOT_SPREAD = 1.8, 0.5
 
 
 class Faces(Rendered):
     """Cartoon faces: eleven of CelebA's attributes, drawn by degree, over an identity that no attribute touches.
 
     Every attribute is a degree in [0, 1], the sigmoid of a score: for the roots Male, Young and Smiling the score is
-    1.4 either way with spread 0.5, for the others s_j = b_j + sum_i w_ij (2 degree_i - 1) + u_j with u_j standard
+    1.8 either way with spread 0.5, for the others s_j = b_j + sum_i w_ij (2 degree_i - 1) + u_j with u_j standard
     normal, cut at two, and the weights of `EFFECTS`. The label is 1 where the degree is above a half. The noise u_j
     shows in the picture (how wide a smile, how grey a head), so a counterfactual has one true answer.
 

@@ -128,10 +128,10 @@ class Face:
         self.cheek, self.lips, self.glasses = ease(cheek), ease(lips), ease(glasses)
         width, skin, hue, volume, spacing, iris, background, shirt = identity[..., None, None].unbind(1)
 
-        self.width = mix(0.57, 0.65, width)  # half the width of the head
+        self.width = mix(0.585, 0.635, width)  # half the width of the head
         self.chin = mix(0.75, 0.9, self.old)
-        self.volume = mix(0.09, 0.19, volume)  # how far the hair stands off the head
-        self.eye_x = mix(0.26, 0.30, spacing)
+        self.volume = mix(0.11, 0.17, volume)  # how far the hair stands off the head
+        self.eye_x = mix(0.265, 0.295, spacing)
         self.neck = mix(0.2, 0.36, self.male)
 
         self.skin = self.ramp(SKIN, skin)
@@ -296,7 +296,7 @@ def draw_eyes(face: Face, canvas: Canvas) -> None:
     part = canvas.window(-0.55, 0.55, -0.35, 0.25)
     dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
     size = mix(1.0, 0.88, face.old)
-    wide, high = 0.18 * size, mix(0.205, 0.04, face.narrow) * size
+    wide, high = 0.18 * size, mix(0.22, 0.035, face.narrow) * size
     part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185 * size, 0.2 * size)))
     part.paint(face.colour(INK), part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)))
     white = part.cover(ellipse(dx, dy, wide, high))
