@@ -274,8 +274,11 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> tuple[list[str], Values]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a table of comma-separated text: {error}") from None
     if len(rows) < 3:
         raise DataError(f"{path} needs a header and at least two rows")
     names = [name.strip() for name in rows[0]]
@@ -296,10 +299,10 @@ def _read_parquet(path: Path) -> tuple[list[str], Values]:
         import pyarrow.parquet as parquet
     except ImportError:
         raise DataError(f"reading {path} needs pyarrow: pip install pyarrow, or give a .csv") from None
-    content = parquet.read_table(path)
-    names = list(content.column_names)
     try:
+        content = parquet.read_table(path)
+        names = list(content.column_names)
         columns = np.column_stack([np.asarray(content[name].to_numpy(), dtype=np.float64) for name in names])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path} has a column that is not numbers: {error}") from None
+    except (OSError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is no table, or has a column that is not numbers: {error}") from None
     return names, columns

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ccigkit.errors import UserError
+from ccigkit.errors import CheckpointError, UserError
 from ccigkit.interfaces import Batch, Objective, Phase, Split
 
 AVERAGED = ("encoder", "generator")
@@ -116,12 +116,22 @@ class Training:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.step_number = int(state["step"])
-        for group, saved in ((self.parts, "parts"), (self.averages, "averages"), (self.optimizers, "optimizers")):
-            for part, thing in group.items():
-                thing.load_state_dict(state[saved][part])
-        set_random_state(state["random"], self.device)
+        """Go on from what `state` returned.
+
+        Raises:
+            CheckpointError: where that was another training's, or another version's.
+        """
+        try:
+            for group, saved in ((self.parts, "parts"), (self.averages, "averages"), (self.optimizers, "optimizers")):
+                for part, thing in group.items():
+                    thing.load_state_dict(state[saved][part])
+            set_random_state(state["random"], self.device)
+            self.step_number = int(state["step"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).rpartition("\n")[2].strip()
+            raise CheckpointError(
+                f"checkpoint.pt does not fit what is to be trained ({reason}); delete it, or choose another --run"
+            ) from None
 
 
 @contextmanager
