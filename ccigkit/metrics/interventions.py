@@ -70,7 +70,8 @@ class Interventions(Metric):
 def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """What to set an attribute to, image by image [n]: as a person asks for it, and as the renderer draws it."""
     if attribute.kind == "continuous":
-        other = values[torch.randperm(len(values), generator=generator)]
+        # Other test images' values, as far as the model may be asked for them: those that training has seen.
+        other = values[torch.randperm(len(values), generator=generator)].clamp(attribute.low, attribute.high)
         return other, other
     asked = (values <= 0.5).float()
     typical = attribute.to_value(torch.tensor(attribute.levels))  # what do() means for a label: its typical degree
