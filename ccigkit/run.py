@@ -60,6 +60,8 @@ class Run:
             raise CheckpointError(f"{self.folder} is not empty and holds no run; choose another --run")
         with explaining(self.folder):
             self.samples.mkdir(parents=True, exist_ok=True)
+            for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+                leftover.unlink(missing_ok=True)
         write_text(path, config.to_toml())
         write_json(self.folder / "versions.json", versions(config))
 
