@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import threading
@@ -24,7 +25,7 @@ class Training:
     """The state of one training, and the step that moves it.
 
     Every phase updates its own parts and nothing else; optimisers (Adam, betas 0.5 and 0.99) belong to parts. Rates
-    stay level for the first half of training, then fall linearly to a twentieth.
+    fall along a cosine to a fiftieth.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Training:
             module.requires_grad_(True)
 
     def _set_rates(self) -> None:
-        factor = min(1.0, max(0.05, 2 * (1 - self.step_number / self.steps)))
+        factor = 0.02 + 0.98 * (1 + math.cos(math.pi * min(1, self.step_number / self.steps))) / 2
         for part, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self.rates.get(part, 0.0) * factor

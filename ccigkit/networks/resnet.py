@@ -96,7 +96,7 @@ class ResNetDiscriminator(Discriminator):
 
     name = "resnet"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 24) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 16) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = nn.Sequential(trunk(image_shape, sizes, norm=False), Head(sizes[-1], 256), nn.LeakyReLU(SLOPE))

@@ -47,6 +47,7 @@ class CCIG(Objective):
         cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
         bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
+        judge_every: steps between updates of the discriminator.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
         rate: learning rate of encoder and generator; the discriminator's is the same.
         scm_rate: learning rate of the SCM and of the structure's weights.
@@ -68,6 +69,7 @@ class CCIG(Objective):
         cycle: float = 1.0,
         bottleneck: float = 1e-3,
         interventional: float = 0.5,
+        judge_every: int = 2,
         mechanism: float = 1.0,
         rate: float = 1e-3,
         scm_rate: float = 2e-4,
@@ -76,7 +78,7 @@ class CCIG(Objective):
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
         self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
-        self.rate, self.scm_rate = rate, scm_rate
+        self.rate, self.scm_rate, self.judge_every = rate, scm_rate, judge_every
         self._pairs: Pairs | None = None
 
     def rates(self) -> Mapping[str, float]:
@@ -85,7 +87,7 @@ class CCIG(Objective):
 
     def phases(self) -> list[Phase]:
         together = Phase("model", ("encoder", "generator", "scm", "structure"), self._model)
-        verdict = Phase("discriminator", ("discriminator",), self._discriminator)
+        verdict = Phase("discriminator", ("discriminator",), self._discriminator, every=self.judge_every)
         return [together, verdict] if self.adversarial else [together]
 
     def begin(self) -> None:
@@ -113,7 +115,10 @@ class CCIG(Objective):
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
         prior = torch.cat([model.prior(half - held), self._counterfactuals(latent[:held])])
-        image = model.generator(torch.cat([latent, prior]))
+        # The first half of the batch is drawn again from its true attributes, so that the generator learns what they
+        # look like before the encoder can read them.
+        told = torch.cat([batch.attributes[:half], model.split(latent)[1][:half]], dim=1)
+        image = model.generator(torch.cat([told, latent[half:], prior]))
         again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
@@ -123,7 +128,8 @@ class CCIG(Objective):
             meant, _ = model.split(prior.detach())
             terms["cycle"] = self.cycle * (read - meant).square().mean()
         if self.adversarial:
-            pairs = Pairs(batch.image[:half], latent[:half], drawn, prior, half - held)
+            new = half - held
+            pairs = Pairs(batch.image[:new], latent[:new], drawn, prior, new)
             real, fake, looks = self._judge(pairs)
             terms["encoder"] = self.adversarial * encoder_loss(real, self.divergence, self.clamp)
             terms["generator"] = self.adversarial * generator_loss(fake, self.divergence, self.clamp)
@@ -144,7 +150,8 @@ class CCIG(Objective):
         real, fake, looks = self._judge(pairs)
         terms = {"pairs": discriminator_loss(real, fake, self.divergence)}
         if len(looks):
-            terms["looks"] = discriminator_loss(self.discriminator(pairs.image), looks, self.divergence)
+            others = self.discriminator(batch.image[-len(looks) :])
+            terms["looks"] = discriminator_loss(others, looks, self.divergence)
         return terms
 
     def _judge(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
