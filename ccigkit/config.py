@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import tomli_w
 
-from ccigkit.components import options_of, resolve_options
+from ccigkit.components import options_of, registry, resolve_options
 from ccigkit.errors import ConfigError, one_of
 from ccigkit.graph import Knowledge, parse_edge
 
@@ -197,6 +197,9 @@ def _without_backbone(source: str, layer: Mapping[str, Mapping[str, Any]]) -> Ma
         if not isinstance(table, Mapping):
             raise ConfigError(f"{source}: {kind} must be a table such as [{kind}], got {table!r}")
     backbone = layer.get("backbone", {})
+    whole = set.intersection(*(set(registry().names(kind)) for kind in BACKBONE))
+    if backbone.get("name", "") not in {"", *whole}:
+        raise ConfigError(f"{source}: " + one_of("backbone", str(backbone["name"]), whole))
     rest = {kind: table for kind, table in layer.items() if kind != "backbone"}
     return {
         **{kind: {**backbone, **rest.get(kind, {})} for kind in BACKBONE if backbone},

@@ -96,6 +96,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
 
     An interrupt from the keyboard lets the step end, saves a checkpoint and is raised again.
     """
+    check_schedule(config)
     settings = config.train
     run = Run(folder)
     device = choose_device(settings.device)
@@ -167,21 +168,26 @@ def assemble(
     return model, objective
 
 
+def check_schedule(config: Config) -> None:
+    """Nothing, where the structure learner can do what the schedule wants.
+
+    Raises:
+        ConfigError: where the schedule is joint and the learner gives a fixed graph.
+    """
+    name = config.tables["structure"]["name"]
+    able = [c.name for c in registry() if issubclass(c, JointStructureLearner)]
+    if config.train.schedule == "joint" and name not in able:
+        raise ConfigError(
+            f"train.schedule=joint needs a structure learner that can go on learning ({', '.join(able)}); "
+            f"{name} gives a fixed graph, so use finetune or freeze"
+        )
+
+
 def choose_structure(schedule: str, learned: Learned) -> Structure | JointStructure:
     """The structure that a schedule trains: settled, weights only, or the whole graph."""
-    if schedule != "joint":
-        return Structure(learned.graph, learns=schedule == "finetune")
-    if not isinstance(learned.learner, JointStructureLearner):
-        able = ", ".join(
-            component.name
-            for component in registry()
-            if component.kind == "structure" and issubclass(component, JointStructureLearner)
-        )
-        raise ConfigError(
-            f"train.schedule=joint needs a structure learner that can go on learning ({able}); "
-            f"{learned.learner.name} gives a fixed graph, so use finetune or freeze"
-        )
-    return JointStructure(learned.learner)
+    if schedule == "joint" and isinstance(learned.learner, JointStructureLearner):
+        return JointStructure(learned.learner)
+    return Structure(learned.graph, learns=schedule == "finetune")
 
 
 def _play(

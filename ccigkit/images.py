@@ -66,8 +66,8 @@ def to_bytes(image: Tensor) -> Tensor:
 
 def save_image(image: Tensor, path: str | Path) -> None:
     """Write one image [c, h, w] or the row-by-row square grid of several [n, c, h, w], in [-1, 1], as a file."""
-    grid = image[None, None] if image.ndim == 3 else _square(image)
-    save_picture(_paste(grid, gap=0 if image.ndim == 3 else 2), Path(path))
+    images = image[None] if image.ndim == 3 else image
+    save_picture(_paste(_square(images), gap=2 if len(images) > 1 else 0), Path(path))
 
 
 def save_rows(rows: Sequence[tuple[str, Tensor]], path: Path, heading: str = "", scale: int = 1) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ccigkit.attributes import Attribute, Table, Values
-from ccigkit.graph import CausalGraph, Knowledge, acyclic, reachability
+from ccigkit.graph import CausalGraph, Knowledge, reachability
 
 if TYPE_CHECKING:
     from ccigkit.model import CausalImageModel
@@ -289,16 +289,19 @@ class Structure(nn.Module):
 
 
 class JointStructure(nn.Module):
-    """A structure that is still being learned: the learner's weights on the edges that survive breaking its cycles."""
+    """A structure that is still being learned: the learner's weights on the edges it would export now."""
 
     def __init__(self, learner: JointStructureLearner) -> None:
         super().__init__()
         self.learner = learner
 
     def adjacency(self) -> Tensor:
-        """[d, d], acyclic, differentiable: an SCM never sees a cycle, whatever the learner still believes."""
+        """[d, d], acyclic, differentiable: the learner's weights on the edges that it would export now.
+
+        So an SCM never sees a cycle, whatever the learner still believes.
+        """
         weights = self.learner.adjacency()
-        return weights * torch.as_tensor(acyclic(weights.detach().double().cpu().numpy())).to(weights)
+        return weights * torch.as_tensor(self.graph().adjacency).to(weights)
 
     def graph(self) -> CausalGraph:
         """The graph now, thresholded and projected by the learner's own rule."""

@@ -164,7 +164,7 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
     write_json(folder / "model.json", content)
 
 
-def load_model(folder: Path, device: str | torch.device = "cpu") -> CausalImageModel:
+def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
     """Read what `save_model` wrote; the plugins that its components came from must be installed.
 
     Raises:
@@ -175,6 +175,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> CausalImageM
 
     from ccigkit.components import build
 
+    folder = Path(folder)
     path = folder / "model.safetensors"
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no trained model (no model.safetensors); train one with ccigkit train")

@@ -64,7 +64,7 @@ def write(name: str, text: str) -> str:
     [
         (("--structure", "noteers"), "unknown structure 'noteers': did you mean 'notears'?"),
         (("--data", "celebA"), "did you mean 'celeba'?"),
-        (("backbone.name=vgg",), "unknown encoder 'vgg': known are dcgan, resnet"),
+        (("backbone.name=vgg",), "unknown backbone 'vgg': known are dcgan, resnet"),
         (("--recipe", "deer"), "unknown recipe 'deer': did you mean 'dear'?"),
         (("scm.hiden=3",), "'hiden': did you mean 'hidden'?"),
         (("train.step=3",), "'step': did you mean 'steps'?"),

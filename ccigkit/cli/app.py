@@ -25,7 +25,17 @@ app = typer.Typer(
 data_app = typer.Typer(help="The data sets: list them, look at them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-Name = Annotated[str | None, typer.Option(metavar="NAME")]
+
+Data = Annotated[str | None, typer.Option(metavar="NAME", help="Where images and attributes come from.")]
+StructureName = Annotated[str | None, typer.Option(metavar="NAME", help="How the causal graph is learned.")]
+SCMName = Annotated[str | None, typer.Option(metavar="NAME", help="The structural causal model over the latent.")]
+Backbone = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Encoder, generator and discriminator of one family.")
+]
+EncoderName = Annotated[str | None, typer.Option(metavar="NAME", help="The encoder alone.")]
+GeneratorName = Annotated[str | None, typer.Option(metavar="NAME", help="The generator alone.")]
+DiscriminatorName = Annotated[str | None, typer.Option(metavar="NAME", help="The discriminator alone.")]
+ObjectiveName = Annotated[str | None, typer.Option(metavar="NAME", help="What is minimised.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="[KIND.OPTION=VALUE]...", show_default=False)]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A TOML file, as config.toml of a run.")
@@ -42,14 +52,14 @@ def train(
     settings: Settings = None,
     config: ConfigFile = None,
     recipe: Recipe = None,
-    data: Name = None,
-    structure: Name = None,
-    scm: Name = None,
-    backbone: Name = None,
-    encoder: Name = None,
-    generator: Name = None,
-    discriminator: Name = None,
-    objective: Name = None,
+    data: Data = None,
+    structure: StructureName = None,
+    scm: SCMName = None,
+    backbone: Backbone = None,
+    encoder: EncoderName = None,
+    generator: GeneratorName = None,
+    discriminator: DiscriminatorName = None,
+    objective: ObjectiveName = None,
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/DATA-STRUCTURE-...")
     ] = None,
@@ -87,8 +97,8 @@ def graph(
     ] = None,
     config: ConfigFile = None,
     recipe: Recipe = None,
-    data: Name = None,
-    structure: Name = None,
+    data: Data = None,
+    structure: StructureName = None,
     out: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
     ] = None,
@@ -166,7 +176,7 @@ def evaluate(
     for run in runs:
         for name in metric or ["interventions"]:
             mine = [row for row in rows if row["run"] == str(run) and row["metric"] == name]
-            console.print(rows_table(mine, f"{run}: {name}"))
+            console.print(rows_table(mine, f"{run.name}: {name}"))
     if json:
         write_json(json, rows)
 

@@ -49,7 +49,7 @@ class CCIG(Objective):
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
         judge_every: steps between updates of the discriminator.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
-        rate: learning rate of encoder and generator; the discriminator's is the same.
+        rate: learning rate of encoder and generator; the discriminator's is half of it.
         scm_rate: learning rate of the SCM and of the structure's weights.
     """
 
@@ -134,7 +134,7 @@ class CCIG(Objective):
             terms["encoder"] = self.adversarial * encoder_loss(real, self.divergence, self.clamp)
             terms["generator"] = self.adversarial * generator_loss(fake, self.divergence, self.clamp)
             if held:
-                terms["looks"] = -self.adversarial * looks.mean()
+                terms["interventional"] = -self.adversarial * looks.mean()
             self._pairs = pairs.detach()
         adjacency = model.structure.adjacency()
         if self.mechanism:
