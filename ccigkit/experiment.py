@@ -270,9 +270,14 @@ def evaluate(folders: Sequence[Path], metrics: Sequence[str], console: Console) 
             metric = build("metric", {"name": name}, {})
             with console.status(f"{folder}: {name}"):
                 measured = metric.measure(model, data)
-            rows += [{"run": str(folder), "metric": name, **row} for row in measured]
+            rows += [{"run": str(folder), "metric": name, **_known(row)} for row in measured]
         write_json(Run(folder).folder / "evaluation.json", [row for row in rows if row["run"] == str(folder)])
     return rows
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with None for what could not be measured: JSON has no NaN."""
+    return {key: None if value != value else value for key, value in row.items()}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

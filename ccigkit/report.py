@@ -133,14 +133,12 @@ def rows_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     for key in keys:
         table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
     for row in rows:
-        table.add_row(*(_figure(row.get(key)) for key in keys), style="" if row.get("row") == "model" else "dim")
+        table.add_row(*(_figure(row.get(key, "")) for key in keys), style="" if row.get("row") == "model" else "dim")
     return table
 
 
 def _figure(value: object) -> str:
-    if isinstance(value, float):
-        return "-" if value != value else f"{value:.2f}"
-    return "" if value is None else str(value)
+    return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def attribute_table(data: DataModule) -> Table:

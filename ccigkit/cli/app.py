@@ -261,10 +261,19 @@ def _console() -> Console:
 def main() -> None:
     """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
     warnings.showwarning = lambda message, *_, **__: print(f"ccigkit: {message}", file=sys.stderr)
+    usage_error: Any = typer.BadParameter.__mro__[1]  # of its usage errors, Typer exports this one alone
     try:
-        app()
+        code = app(standalone_mode=False)
     except UserError as error:
         print(f"ccigkit: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        code = 2
+    except usage_error as error:
+        text = error.format_message()
+        if "\n" in text:  # no command at all: its text is the help
+            print(text)
+        else:
+            print(f"ccigkit: {text} (ccigkit --help lists what there is)", file=sys.stderr)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    raise SystemExit(code if isinstance(code, int) else 0)

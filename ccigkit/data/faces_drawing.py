@@ -67,7 +67,7 @@ class Canvas(NamedTuple):
 
     def cover(self, distance: Tensor, softness: float = 0.0) -> Tensor:
         """Tell how much of each pixel lies inside the shape, in [0,1]; ``softness`` blurs the edge further."""
-        step = (0.5 - distance / (1.5 * self.pixel + softness)).clamp_(0, 1)
+        step = (0.5 - distance / (2.2 * self.pixel + softness)).clamp_(0, 1)
         return step.mul(-2).add_(3).mul_(step).mul_(step)
 
     def stripe(self, upper: Tensor, lower: Tensor) -> Tensor:
@@ -128,10 +128,10 @@ class Face:
         self.cheek, self.lips, self.glasses = ease(cheek), ease(lips), ease(glasses)
         width, skin, hue, volume, spacing, iris, background, shirt = identity[..., None, None].unbind(1)
 
-        self.width = mix(0.585, 0.635, width)  # half the width of the head
-        self.chin = mix(0.75, 0.9, self.old)
-        self.volume = mix(0.11, 0.17, volume)  # how far the hair stands off the head
-        self.eye_x = mix(0.265, 0.295, spacing)
+        self.width = mix(0.595, 0.63, width)  # half the width of the head
+        self.chin = mix(0.78, 0.88, self.old)
+        self.volume = mix(0.115, 0.16, volume)  # how far the hair stands off the head
+        self.eye_x = mix(0.27, 0.29, spacing)
         self.neck = mix(0.2, 0.36, self.male)
 
         self.skin = self.ramp(SKIN, skin)
@@ -295,7 +295,7 @@ def draw_eyes(face: Face, canvas: Canvas) -> None:
     """Draw large eyes whose lids close with Narrow_Eyes."""
     part = canvas.window(-0.55, 0.55, -0.35, 0.25)
     dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
-    size = mix(1.0, 0.88, face.old)
+    size = mix(1.0, 0.92, face.old)
     wide, high = 0.18 * size, mix(0.22, 0.035, face.narrow) * size
     part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185 * size, 0.2 * size)))
     part.paint(face.colour(INK), part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)))

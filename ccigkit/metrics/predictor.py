@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -50,13 +51,20 @@ def predictor(
         torch.manual_seed(seed)
         network = DCGANEncoder(data.image_shape, len(attributes))
         path = cache_folder() / "predictors" / f"{_fingerprint(split, attributes, seed, steps)}.safetensors"
-        if path.is_file():
-            network.load_state_dict(load_file(path))
-        else:
+        if not _load(network, path):
             _train(network.to(device), split, attributes, device, seed, steps, progress)
             with writing(path) as temporary:
                 temporary.write_bytes(save({key: tensor.cpu() for key, tensor in network.state_dict().items()}))
     return Predictor(attributes, network, device)
+
+
+def _load(network: DCGANEncoder, path: Path) -> bool:
+    """Whether the cache had the network; a damaged file counts as none, and is written anew."""
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError):
+        return False
+    return True
 
 
 def _train(

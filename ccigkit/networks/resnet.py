@@ -79,7 +79,9 @@ class ResNetGenerator(Generator):
         for into, out in pairwise(sizes):
             layers += [Residual(into), *([Attention(into)] if side == ATTEND_AT else []), double(into, out)]
             side *= 2
-        layers += [group_norm(sizes[-1]), nn.LeakyReLU(SLOPE), double(sizes[-1], image_shape[0])]
+        fine = sizes[-1] // 2  # a last look at full size, for edges; narrow, since every channel there is dear
+        layers += [group_norm(sizes[-1]), nn.LeakyReLU(SLOPE), double(sizes[-1], fine), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Conv2d(fine, image_shape[0], 3, padding=1)]
         self.trunk = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class CCIG(Objective):
         discriminator: Discriminator,
         latents: Tensor,
         *,
-        adversarial: float = 0.1,
+        adversarial: float = 0.05,
         divergence: Divergence = "hinge",
         clamp: float = 2.0,
         supervision: float = 2.0,
