@@ -47,7 +47,7 @@ class CCIG(Objective):
         cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
         bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
-        judge_every: steps between updates of the discriminator.
+        noise: standard deviation of the noise laid over every image that the encoder reads in training.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
         rate: learning rate of encoder and generator; the discriminator's is half of it.
         scm_rate: learning rate of the SCM and of the structure's weights.
@@ -61,7 +61,7 @@ class CCIG(Objective):
         discriminator: Discriminator,
         latents: Tensor,
         *,
-        adversarial: float = 0.05,
+        adversarial: float = 0.1,
         divergence: Divergence = "hinge",
         clamp: float = 2.0,
         supervision: float = 2.0,
@@ -69,7 +69,7 @@ class CCIG(Objective):
         cycle: float = 1.0,
         bottleneck: float = 1e-3,
         interventional: float = 0.5,
-        judge_every: int = 2,
+        noise: float = 0.1,
         mechanism: float = 1.0,
         rate: float = 1e-3,
         scm_rate: float = 2e-4,
@@ -78,7 +78,7 @@ class CCIG(Objective):
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
         self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
-        self.rate, self.scm_rate, self.judge_every = rate, scm_rate, judge_every
+        self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
         self._pairs: Pairs | None = None
 
     def rates(self) -> Mapping[str, float]:
@@ -87,7 +87,7 @@ class CCIG(Objective):
 
     def phases(self) -> list[Phase]:
         together = Phase("model", ("encoder", "generator", "scm", "structure"), self._model)
-        verdict = Phase("discriminator", ("discriminator",), self._discriminator, every=self.judge_every)
+        verdict = Phase("discriminator", ("discriminator",), self._discriminator)
         return [together, verdict] if self.adversarial else [together]
 
     def begin(self) -> None:
@@ -105,7 +105,7 @@ class CCIG(Objective):
         held = round(self.interventional * half)  # of the generated half, these are counterfactuals, the rest new
         terms: dict[str, Tensor] = {}
 
-        encoded = model.encoder(batch.image)
+        encoded = model.encoder(self._through_noise(batch.image))
         latent = encoded.rsample()
         z, _ = model.split(encoded.mean)
         terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
@@ -124,7 +124,7 @@ class CCIG(Objective):
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
         if self.cycle:
             with frozen(model.encoder):
-                read, _ = model.split(model.encoder(drawn).mean)
+                read, _ = model.split(model.encoder(self._through_noise(drawn)).mean)
             meant, _ = model.split(prior.detach())
             terms["cycle"] = self.cycle * (read - meant).square().mean()
         if self.adversarial:
@@ -164,6 +164,10 @@ class CCIG(Objective):
         fake = self.discriminator(pairs.drawn[:new], pairs.prior[:new])
         looks = self.discriminator(pairs.drawn[new:]) if new < len(pairs.drawn) else pairs.drawn.new_zeros(0)
         return real, fake, looks
+
+    def _through_noise(self, image: Tensor) -> Tensor:
+        """Images [b, c, h, w] under noise: without it, `cycle` teaches the generator to whisper what it should draw."""
+        return image + self.noise * torch.randn_like(image)
 
     @torch.no_grad()
     def _counterfactuals(self, latent: Tensor) -> Tensor:
