@@ -429,3 +429,16 @@ def test_a_log_that_cannot_grow_is_named(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"cannot write .*log\.jsonl: No space left on device"):
         Run(tmp_path).append_log({"step": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--steps", "abc"), "'--steps'"),
+        (("train", "--nope"), "--nope"),
+        (("sample",), "'RUN'"),
+        (("frobnicate",), "'frobnicate'"),
+    ],
+)
+def test_a_command_line_that_does_not_parse_is_one_line(words: tuple[str, ...], said: str) -> None:
+    assert said in ccigkit(*words).refusal()
