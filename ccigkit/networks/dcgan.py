@@ -62,16 +62,14 @@ class DCGANGenerator(Generator):
     def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))[::-1]
-        self.channels = sizes[0]
-        self.seed = nn.Sequential(nn.Linear(latent_size, 256), nn.LeakyReLU(SLOPE), nn.Linear(256, sizes[0] * 16))
+        self.seed = Seed(latent_size, sizes[0])
         layers: list[nn.Module] = []
         for into, out in pairwise(sizes):
             layers += [double(into, out), group_norm(out), nn.LeakyReLU(SLOPE)]
         self.trunk = nn.Sequential(*layers, double(sizes[-1], image_shape[0]))
 
     def forward(self, latent: Tensor) -> Tensor:
-        seed = self.seed(latent).view(-1, self.channels, 4, 4).contiguous(memory_format=torch.channels_last)
-        return torch.tanh(self.trunk(seed).float())
+        return torch.tanh(self.trunk(self.seed(latent)).float())
 
 
 class DCGANDiscriminator(Discriminator):

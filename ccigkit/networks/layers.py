@@ -91,6 +91,21 @@ class Head(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(channels * 16, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, size))
 
 
+class Seed(nn.Module):
+    """Latents [b, k] to the features [b, channels, 4, 4] that a generator grows its image from."""
+
+    def __init__(self, latent_size: int, channels: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.channels = channels
+        self.layers = nn.Sequential(
+            nn.Linear(latent_size, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, channels * 16)
+        )
+
+    def forward(self, latent: Tensor) -> Tensor:
+        features: Tensor = self.layers(latent).view(-1, self.channels, 4, 4)
+        return features.contiguous(memory_format=torch.channels_last)
+
+
 def gaussian(parameters: Tensor) -> Normal:
     """Normal distributions over latents from the output [b, 2k] of an encoder's head: means, then log deviations."""
     mean, spread = parameters.float().chunk(2, dim=1)

@@ -15,6 +15,7 @@ from ccigkit.networks.layers import (
     Head,
     JointHead,
     Residual,
+    Seed,
     double,
     gaussian,
     group_norm,
@@ -72,8 +73,7 @@ class ResNetGenerator(Generator):
     def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))[::-1]
-        self.channels = sizes[0]
-        self.seed = nn.Sequential(nn.Linear(latent_size, 256), nn.LeakyReLU(SLOPE), nn.Linear(256, sizes[0] * 16))
+        self.seed = Seed(latent_size, sizes[0])
         layers: list[nn.Module] = []
         side = 4
         for into, out in pairwise(sizes):
@@ -85,8 +85,7 @@ class ResNetGenerator(Generator):
         self.trunk = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:
-        seed = self.seed(latent).view(-1, self.channels, 4, 4).contiguous(memory_format=torch.channels_last)
-        return torch.tanh(self.trunk(seed).float())
+        return torch.tanh(self.trunk(self.seed(latent)).float())
 
 
 class ResNetDiscriminator(Discriminator):

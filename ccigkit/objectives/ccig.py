@@ -102,7 +102,7 @@ class CCIG(Objective):
 
     def _model(self, batch: Batch) -> Mapping[str, Tensor]:
         model, half = self.model, len(batch.image) // 2
-        held = round(self.interventional * half)  # of the generated half, these are counterfactuals, the rest new
+        held = min(round(self.interventional * half), half - 1)  # counterfactuals; the rest of that half is new
         terms: dict[str, Tensor] = {}
 
         encoded = model.encoder(self._through_noise(batch.image))
