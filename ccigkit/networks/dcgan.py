@@ -13,6 +13,7 @@ from ccigkit.networks.layers import (
     SLOPE,
     Head,
     JointHead,
+    Seed,
     double,
     gaussian,
     group_norm,
