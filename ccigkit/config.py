@@ -53,7 +53,7 @@ class Settings:
     def __init__(
         self,
         *,
-        steps: int = 1900,
+        steps: int = 1700,
         batch: int = 32,
         latent: int = 0,
         schedule: Literal["freeze", "finetune", "joint"] = "finetune",

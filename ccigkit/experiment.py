@@ -100,6 +100,8 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     settings = config.train
     run = Run(folder)
     device = choose_device(settings.device)
+    if device.type == "cpu":
+        keep_memory()
     torch.manual_seed(settings.seed)
     data: DataModule = build("data", config.tables["data"], {})
     table = data.table()
