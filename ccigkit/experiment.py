@@ -42,7 +42,15 @@ from ccigkit.report import (
 )
 from ccigkit.run import Run
 from ccigkit.structure.common import fit_strengths
-from ccigkit.training import Training, batch_rows, choose_device, choose_dtype, interrupts, read_batch
+from ccigkit.training import (
+    Training,
+    batch_rows,
+    choose_device,
+    choose_dtype,
+    interrupts,
+    keep_memory,
+    read_batch,
+)
 
 
 @dataclass(frozen=True)
