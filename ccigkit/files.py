@@ -55,3 +55,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def cache_folder() -> Path:
+    """Where ccigkit keeps what can be made again: $XDG_CACHE_HOME/ccigkit, or ~/.cache/ccigkit."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccigkit"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from ccigkit.attributes import Attribute, Attributes, Table, Values
 from ccigkit.data.cache import ImageFiles, OnBad, cached_images, refuse_html, unique
 from ccigkit.errors import DataError, one_of
+from ccigkit.files import cache_folder
 from ccigkit.interfaces import DataModule, Split, SplitName
 
 BINARY = {"1": 1.0, "0": 0.0, "-1": 0.0}
@@ -68,7 +68,7 @@ class CelebA(DataModule):
             raise DataError("celeba: attributes is empty; name at least one, for example Smiling")
         self.root, self.size, self.crop, self.limit, self.on_bad = root, size, crop, limit, on_bad
         self.share_test, self.seed = share_test, seed
-        self.cache = Path(cache).expanduser() if cache else user_cache()
+        self.cache = Path(cache).expanduser() if cache else cache_folder()
         self.attributes = tuple(Attributes(Attribute(name, "binary") for name in attributes))
         self.image_shape = (3, size, size)
         self.frame = crop / WIDTH if crop else 1.0
@@ -140,11 +140,6 @@ class CelebA(DataModule):
             return np.array([PARTITION[part[name]] for name in names])
         order = np.random.default_rng(self.seed).permutation(len(names))
         return np.where(order < round(self.share_test * len(names)), "test", "train")
-
-
-def user_cache() -> Path:
-    """The folder for what can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccigkit"
 
 
 def read_labels(path: Path, attributes: list[str]) -> dict[str, list[float]]:

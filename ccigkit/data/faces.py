@@ -10,8 +10,7 @@ from torch import Tensor
 from ccigkit.attributes import Attribute
 from ccigkit.data.drawing import in_chunks
 from ccigkit.data.faces_drawing import ATTRIBUTES, IDENTITY, draw_faces
-from ccigkit.data.pendulum import held
-from ccigkit.data.rendered import Rendered
+from ccigkit.data.rendered import Rendered, held
 from ccigkit.graph import CausalGraph, Knowledge
 
 ROOTS = ("Male", "Young", "Smiling")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute
 from ccigkit.data.drawing import Canvas, disc, in_chunks, segment
-from ccigkit.data.rendered import Rendered
+from ccigkit.data.rendered import Rendered, held
 from ccigkit.graph import CausalGraph, Knowledge
 
 PIVOT_X, PIVOT_Y, ROD, BOB_AT, SUN_Y = 10.0, 10.5, 9.5, 8.0, 20.5  # the published picture's own units
@@ -92,8 +92,3 @@ class Pendulum(Rendered):
         canvas.paint(canvas.inside(disc(canvas, bob_x, bob_y, 1.8)), (0.70, 0.13, 0.13))
         canvas.paint(canvas.inside(disc(canvas, pivot_x, pivot_y, 0.6)), (0.22, 0.22, 0.25))
         return canvas.to_bytes()
-
-
-def held(do: Mapping[str, Tensor | float], name: str, otherwise: Tensor) -> Tensor:
-    """The value that `do` holds an attribute at, or what its causes make of it."""
-    return torch.as_tensor(do[name], dtype=otherwise.dtype).expand_as(otherwise) if name in do else otherwise

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ccigkit.attributes import Table
 from ccigkit.errors import ConfigError
@@ -34,3 +37,8 @@ class Rendered(RenderedData):
         test = split == "test"
         generator = torch.Generator().manual_seed(2 * self.seed + test)
         return self.sample_noise(self.n // 5 if test else self.n, generator)
+
+
+def held(do: Mapping[str, Tensor | float], name: str, otherwise: Tensor) -> Tensor:
+    """The value that `do` holds an attribute at, or what its causes make of it."""
+    return torch.as_tensor(do[name], dtype=otherwise.dtype).expand_as(otherwise) if name in do else otherwise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ccigkit.attributes import Attributes
-from ccigkit.files import writing
-from ccigkit.images import to_float
+from ccigkit.files import cache_folder, writing
 from ccigkit.interfaces import DataModule, Split
 from ccigkit.networks.dcgan import DCGANEncoder
 from ccigkit.objectives.terms import supervision
@@ -98,13 +96,3 @@ def _fingerprint(split: Split, attributes: Attributes, seed: int, steps: int) ->
     digest.update(split.values.tobytes())
     digest.update(json.dumps([attributes.to_json(), seed, steps, BATCH, RATE, VERSION]).encode())
     return digest.hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """Where ccigkit keeps what can be made again: $XDG_CACHE_HOME/ccigkit, or ~/.cache/ccigkit."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccigkit"
-
-
-def load_images(split: Split, rows: slice) -> Tensor:
-    """Images [n, c, h, w] in [-1, 1] of some rows."""
-    return to_float(split.images[rows])

@@ -107,10 +107,9 @@ class CCIG(Objective):
 
         encoded = model.encoder(self._through_noise(batch.image))
         latent = encoded.rsample()
-        z, _ = model.split(encoded.mean)
+        z, mean = model.split(encoded.mean)
         terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
         if self.bottleneck:
-            _, mean = model.split(encoded.mean)
             _, std = model.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
