@@ -15,11 +15,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("intended", "agreement", "descendants", "others", "skill")
+COLUMNS = (
+    "intended", "agreement", "descendants", "descendants_agreement", "others", "others_agreement", "skill",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -49,14 +51,16 @@ def ccigkit(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "ccigkit", *arguments], check=True)
 
 
-def markdown(rows: Iterable[dict[str, Any]]) -> str:
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """One line per do() and row of the table: mean over seeds, and the range where there are several."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["do"], row["row"]), []).append(row)
-    lines = ["| do() | row | " + " | ".join(COLUMNS) + " |", "|---|---|" + "--:|" * len(COLUMNS)]
+    shown = [c for c in COLUMNS if any(row.get(c) is not None for row in rows)]
+    heads = (c.replace("_", " ") for c in shown)
+    lines = ["| do() | row | " + " | ".join(heads) + " |", "|---|---|" + "--:|" * len(shown)]
     for (do, who), members in groups.items():
-        cells = (cell([m.get(c) for m in members], 3 if c == "skill" else 1) for c in COLUMNS)
+        cells = (cell([m.get(c) for m in members], 2 if c == "skill" else 1) for c in shown)
         lines.append(f"| {do} | {who} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

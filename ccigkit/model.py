@@ -18,15 +18,20 @@ from ccigkit.graph import CausalGraph
 from ccigkit.interfaces import SCM, Encoder, Generator, ImageShape, Intervention, JointStructure, Structure
 
 FORMAT = 1
+CHANGED = 0.15  # a pixel's change, of 2 from black to white, that takes most of its old detail away
 
 
 @dataclass(frozen=True)
 class Codes:
-    """What an image is made of: noise u [b, d], endogenous z [b, d], residual [b, k - d]."""
+    """What images [b, c, h, w] are made of: noise u [b, d], endogenous z [b, d], residual [b, k - d], and the rest.
+
+    The rest, their detail, is what their generator does not draw of them: image - G(z, residual).
+    """
 
     u: Tensor
     z: Tensor
     residual: Tensor
+    image: Tensor
 
 
 class CausalImageModel(nn.Module):
@@ -79,33 +84,46 @@ class CausalImageModel(nn.Module):
         return self.generator(torch.cat([z, residual], dim=1))
 
     @torch.no_grad()
-    def encode(self, image: Tensor) -> Codes:
-        """Abduct: the codes of images [b, c, h, w] in [-1, 1].
+    def abduct(self, image: Tensor) -> Codes:
+        """The codes of images [b, c, h, w] in [-1, 1].
 
         Raises:
             DataError: where the images are of another size than the model's.
         """
         image = self._batch(image)
         z, residual = self.split(self.encoder(image).mean)
-        return Codes(self.scm.abduct(z, self.structure.adjacency()), z, residual)
+        return Codes(self.scm.abduct(z, self.structure.adjacency()), z, residual, image)
 
     @torch.no_grad()
-    def counterfactual(self, image: Tensor, do: Mapping[str, float | Tensor]) -> Tensor:
-        """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the reconstruction.
+    def predict(self, codes: Codes, do: Mapping[str, float | Tensor], *, detail: bool = True) -> Tensor:
+        """Images [b, c, h, w] of the same codes had `do` been so: act, predict, draw.
+
+        What the generator cannot draw of an image is noise of the image's own (Pawlowski et al., 2020), and is kept
+        wherever the drawing stays as it was. Without `detail` the answer is the drawing alone.
+
+        Raises:
+            ConfigError: for an unknown attribute or an impossible value.
+        """
+        intervention = Intervention.of(self.attributes.interventions(do), codes.z)
+        z = self.scm.counterfactual(codes.z, self.structure.adjacency(), intervention)
+        changed = self.generate(z, codes.residual)
+        return keep_detail(codes.image, self.generate(codes.z, codes.residual), changed) if detail else changed
+
+    def counterfactual(self, image: Tensor, do: Mapping[str, float | Tensor], *, detail: bool = True) -> Tensor:
+        """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the same images.
+
+        Abduct, act, predict (Pearl, 2009); `detail` as in `predict`.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
             DataError: where the images are of another size than the model's.
         """
-        codes = self.encode(image)
-        intervention = Intervention.of(self.attributes.interventions(do), codes.z)
-        z = self.scm.counterfactual(codes.z, self.structure.adjacency(), intervention)
-        generated = self.generate(z, codes.residual)
-        return generated if image.ndim == 4 else generated[0]
+        changed = self.predict(self.abduct(image), do, detail=detail)
+        return changed if image.ndim == 4 else changed[0]
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The images as the model sees them: encoded and generated again."""
-        return self.counterfactual(image, {})
+        return self.counterfactual(image, {}, detail=False)
 
     @torch.no_grad()
     def sample(self, n: int, do: Mapping[str, float | Tensor] | None = None, *, seed: int | None = None) -> Tensor:
@@ -134,6 +152,17 @@ class CausalImageModel(nn.Module):
         if not torch.isfinite(batch).all():
             raise DataError("the image has pixels that are not finite numbers (NaN or infinity)")
         return batch
+
+
+def keep_detail(image: Tensor, drawn: Tensor, changed: Tensor) -> Tensor:
+    """The drawing after a change [b, c, h, w], with the detail of the image that the drawing before it lacked.
+
+    x' = G(z') + w (x - G(z)), with w = exp(-(|G(z') - G(z)| / s)^2) at each pixel: where a drawing has changed, the old
+    one's detail is gone with it. Nothing changed gives x itself, bit for bit.
+    """
+    change = changed - drawn
+    weight = torch.exp(-(change.abs().amax(dim=1, keepdim=True) / CHANGED).square())
+    return (torch.lerp(changed, image, weight) + weight * change).clamp(-1, 1)
 
 
 def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, Mapping[str, Any]]) -> None:

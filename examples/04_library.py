@@ -31,7 +31,7 @@ def main() -> None:
     picture = ccigkit.read_image(run / "picture.png", model)
 
     # What it is made of: the noise u, the variables z that the attributes stand for, and the rest.
-    codes = model.encode(picture)
+    codes = model.abduct(picture)
     values = model.attributes.to_values(codes.z)[0].tolist()
     print(
         "the encoder reads:",

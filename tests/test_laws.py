@@ -31,7 +31,7 @@ from ccigkit.interfaces import (
     Split,
     SplitName,
 )
-from ccigkit.model import CausalImageModel, load_model, save_model
+from ccigkit.model import CausalImageModel, keep_detail, load_model, save_model
 from ccigkit.networks.dcgan import DCGANDiscriminator
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.ccig import CCIG
@@ -312,16 +312,23 @@ def images(n: int = 3) -> Tensor:
     return torch.rand(n, *testing.SHAPE, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def test_a_null_intervention_returns_the_reconstruction_exactly() -> None:
+def test_a_null_intervention_returns_the_image_and_without_detail_the_reconstruction_exactly() -> None:
     model, image = model_over("continuous"), images()
-    codes = model.encode(image)
-    assert torch.equal(model.counterfactual(image, {}), model.generate(codes.z, codes.residual))
-    assert torch.equal(model.counterfactual(image, {}), model.reconstruct(image))
+    codes = model.abduct(image)
+    assert torch.equal(model.counterfactual(image, {}), image)
+    assert torch.equal(model.counterfactual(image, {}, detail=False), model.generate(codes.z, codes.residual))
+    assert torch.equal(model.counterfactual(image, {}, detail=False), model.reconstruct(image))
+
+
+def test_detail_stays_where_the_drawing_stays_and_goes_where_it_changes() -> None:
+    image, drawn = torch.full((1, 1, 1, 2), 0.3), torch.zeros(1, 1, 1, 2)
+    changed = torch.tensor([0.0, -0.9]).view(1, 1, 1, 2)
+    assert torch.allclose(keep_detail(image, drawn, changed), torch.tensor([0.3, -0.9]).view(1, 1, 1, 2))
 
 
 def test_an_intervention_that_changes_no_latent_changes_no_pixel() -> None:
     model, image = model_over("continuous"), images(1)
-    z = model.encode(image).z
+    z = model.abduct(image).z
     held = Intervention.of({3: z[:, 3]}, z)
     again = model.scm.counterfactual(z, model.structure.adjacency(), held)
     assert torch.allclose(again, z, atol=1e-5)
@@ -343,7 +350,7 @@ def test_a_value_per_image_is_that_value_for_each() -> None:
 
 def test_several_interventions_hold_at_once_and_cut_their_parents() -> None:
     model, image = model_over("continuous"), images()
-    codes, adjacency = model.encode(image), model.structure.adjacency()
+    codes, adjacency = model.abduct(image), model.structure.adjacency()
     do = {"a": 1.0, "b": -1.0}
     held = Intervention.of(model.attributes.interventions(do), codes.z)
     z = model.scm.counterfactual(codes.z, adjacency, held)

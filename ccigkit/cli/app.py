@@ -138,6 +138,7 @@ def counterfactual(
     do: Do = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the counterfactuals.")] = Path(),
     resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
+    detail: Annotated[bool, typer.Option(help="Keep what the generator cannot draw, wherever nothing changes.")] = True,
 ) -> None:
     """Show images as they would have been under an intervention."""
     from ccigkit.attributes import parse_do
@@ -154,7 +155,7 @@ def counterfactual(
     suffix = ",".join(f"{name}={value:g}" for name, value in setting.items())
     for path, image in read:
         target = out / f"{path.stem} do({suffix}).png"
-        save_image(model.counterfactual(image, setting), target)
+        save_image(model.counterfactual(image, setting, detail=detail), target)
         typer.echo(f"wrote {target}")
 
 

@@ -37,6 +37,7 @@ LIPSTICK: Colour = (188, 2, 54)
 INK: Colour = (44, 34, 52)
 MOUTH: Colour = (96, 22, 40)
 TONGUE: Colour = (232, 104, 110)
+PALE: Colour = (226, 232, 240)  # what age takes from the skin: its warmth
 LENS: Colour = (170, 215, 240)
 WHITE: Colour = (255, 255, 255)
 
@@ -129,15 +130,16 @@ class Face:
         width, skin, hue, volume, spacing, iris, background, shirt = identity[..., None, None].unbind(1)
 
         self.width = mix(0.595, 0.63, width)  # half the width of the head
-        self.chin = mix(0.78, 0.88, self.old)
+        self.chin = mix(0.8, 0.86, self.old)
         self.volume = mix(0.115, 0.16, volume)  # how far the hair stands off the head
         self.eye_x = mix(0.27, 0.29, spacing)
         self.neck = mix(0.2, 0.36, self.male)
 
-        self.skin = self.ramp(SKIN, skin)
+        self.skin = self.ramp(SKIN, skin) * mix(self.colour(WHITE), self.colour(PALE), self.old[:, None])
         self.shade = self.skin * self.colour((216, 178, 176))
         self.hair = mix(self.ramp(HAIR, hue), self.colour(GREY), grey[:, None])
         self.brow = 0.75 * self.hair + 0.25 * self.colour(INK)
+        self.whiskers = 0.5 * self.hair + 0.5 * self.colour(INK)  # dark enough to stand off every skin
         self.iris = self.ramp(IRIS, iris)
         self.background = self.ramp(BACKGROUND, background)
         self.shirt = self.ramp(SHIRT, shirt)
@@ -230,10 +232,10 @@ def draw_beard(face: Face, canvas: Canvas, distance: Tensor) -> None:
     """Draw a full beard from ear to ear; with No_Beard it shrinks to a fringe under the chin and fades out."""
     part = canvas.window(-0.8, 0.8, -0.1, 1)
     u = (part.x / face.width).square()
-    full, fringe = 0.25 + 0.45 * u - 0.8 * u.square(), face.chin - 0.4 * u
+    full, fringe = 0.2 + 0.5 * u - 0.8 * u.square(), face.chin - 0.5 * u
     longer = (0.03 + 0.1 * (part.y - 0.3).clamp(0, 0.6)) * face.beard
     beard = part.cover(part.crop(distance) - longer).mul_(part.below(mix(fringe, full, face.beard)))
-    part.paint(face.hair, beard.mul_(1 - (1 - face.beard).square()))
+    part.paint(face.whiskers, beard.mul_(ease(face.beard)))
 
 
 def draw_cheeks(face: Face, canvas: Canvas, head: Tensor) -> None:
@@ -277,8 +279,8 @@ def draw_mouth(face: Face, canvas: Canvas) -> None:
     reach = mix(0.34, 0.4, face.smile)
     hump = arch(part.x, 0, reach)
     full = 1 - (1 - hump).square()  # fuller towards the corners than the parabola
-    middle = mix(0.43, 0.49, face.old) + mix(-0.12, 0.23, face.smile) * (hump - 0.7)
-    gap = (0.012 + 0.13 * face.gape) * hump
+    middle = 0.47 + mix(-0.14, 0.26, face.smile) * (hump - 0.7)
+    gap = (0.012 + 0.16 * face.gape) * hump
     upper, lower = middle - 0.3 * gap, middle + 1.3 * gap
     thick = mix(0.02, 0.115, face.lips) * full
     cupid = 1 - 0.35 * arch(part.x, 0, 0.1).clamp(min=0)
@@ -286,7 +288,7 @@ def draw_mouth(face: Face, canvas: Canvas) -> None:
     part.paint(lip, part.stripe(upper - thick * cupid, lower + thick))
     inside = part.stripe(upper, lower)
     part.paint(face.colour(MOUTH), inside)
-    tongue = ellipse(part.x, part.y - 0.53 - 0.14 * face.gape - 0.05 * face.old, 0.17, 0.08)
+    tongue = ellipse(part.x, part.y - 0.56 - 0.16 * face.gape, 0.17, 0.09)
     part.paint(face.colour(TONGUE), part.cover(tongue).mul_(inside))
     part.paint(face.colour(WHITE), part.stripe(upper, upper + 0.6 * gap - 0.01 * hump))
 
@@ -295,9 +297,8 @@ def draw_eyes(face: Face, canvas: Canvas) -> None:
     """Draw large eyes whose lids close with Narrow_Eyes."""
     part = canvas.window(-0.55, 0.55, -0.35, 0.25)
     dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
-    size = mix(1.0, 0.92, face.old)
-    wide, high = 0.18 * size, mix(0.22, 0.035, face.narrow) * size
-    part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185 * size, 0.2 * size)))
+    wide, high = 0.18, mix(0.22, 0.035, face.narrow)
+    part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185, 0.2)))
     part.paint(face.colour(INK), part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)))
     white = part.cover(ellipse(dx, dy, wide, high))
     part.paint(face.colour(WHITE), white)

@@ -22,9 +22,11 @@ class Interventions(Metric):
 
     Binary attributes are flipped; continuous ones take the value of another test image. Columns, in per cent of an
     attribute's range, as the predictor reads them: `intended`, the error of the attribute set; `descendants`, the
-    worst error among its effects; `others`, the worst movement among the rest; `agreement`, the share of binary
-    labels that are as set. `skill` is 1 - MSE(ours, true) / MSE(unchanged, true) over pixels. The control rows are
-    `identity`, the image unchanged, and `oracle`, the true counterfactual itself: what the predictor alone gets wrong.
+    worst error among its effects; `others`, the worst movement among the rest. For binary attributes the
+    `..._agreement` beside each is the share of labels that are right: as set, as they follow, as they were. `skill` is
+    1 - MSE(ours, true) / MSE(unchanged, true) over pixels. The row `drawn` is the model's generator alone, without the
+    image's own detail. The control rows are `identity`, the image unchanged, and `oracle`, the true counterfactual
+    itself: what the predictor alone gets wrong.
 
     Args:
         n: test images to intervene on.
@@ -55,6 +57,7 @@ class Interventions(Metric):
             true_values, true_images = torch.as_tensor(truth.values).float(), to_float(truth.images)
             made = {
                 "model": counterfactuals(model, factual, {attribute.name: asked}),
+                "drawn": counterfactuals(model, factual, {attribute.name: asked}, detail=False),
                 "identity": factual,
                 "oracle": true_images,
             }
@@ -78,13 +81,17 @@ def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generato
     return asked, typical[asked.long()]
 
 
-def counterfactuals(model: CausalImageModel, images: Tensor, do: Mapping[str, Tensor]) -> Tensor:
+def counterfactuals(
+    model: CausalImageModel, images: Tensor, do: Mapping[str, Tensor], *, detail: bool = True
+) -> Tensor:
     """A model's counterfactuals of images [n, c, h, w], with a value [n] per image, in batches."""
     chunks: Iterator[slice] = (slice(i, i + 128) for i in range(0, len(images), 128))
     device = next(model.parameters()).device
     return torch.cat(
         [
-            model.counterfactual(images[c].to(device), {name: value[c] for name, value in do.items()}).cpu()
+            model.counterfactual(
+                images[c].to(device), {name: value[c] for name, value in do.items()}, detail=detail
+            ).cpu()
             for c in chunks
         ]
     )
@@ -103,17 +110,28 @@ def compare(
     scale = 100 / torch.tensor([a.high - a.low if a.kind == "continuous" else 1.0 for a in attributes])
     error = (read - true_values).abs().mean(dim=0) * scale
     moved = (read - read_factual).abs().mean(dim=0) * scale
+    binary = torch.tensor([a.kind == "binary" for a in attributes])
+    nan = torch.tensor(torch.nan)
+    right = torch.where(binary, ((read > 0.5) == (true_values > 0.5)).float().mean(dim=0) * 100, nan)
+    kept = torch.where(binary, ((read > 0.5) == (read_factual > 0.5)).float().mean(dim=0) * 100, nan)
     j = attributes.index(attribute.name)
     others = [i for i in range(len(attributes)) if i != j and i not in descendants]
-    agreement = ((read[:, j] > 0.5) == (true_values[:, j] > 0.5)).float().mean() * 100
     return {
         "do": attribute.name,
         "row": who,
         "intended": float(error[j]),
-        "agreement": float(agreement) if attribute.kind == "binary" else float("nan"),
-        "descendants": float(error[descendants].max()) if descendants else float("nan"),
-        "others": float(moved[others].max()) if others else float("nan"),
+        "agreement": float(right[j]),
+        "descendants": -worst(-error[descendants]),
+        "descendants_agreement": worst(right[descendants]),
+        "others": -worst(-moved[others]),
+        "others_agreement": worst(kept[others]),
     }
+
+
+def worst(values: Tensor) -> float:
+    """The least of the values [n] that are there, NaN where none is."""
+    there = values[~values.isnan()]
+    return float(there.min()) if len(there) else float("nan")
 
 
 def skill(images: Tensor, true: Tensor, factual: Tensor) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
@@ -49,17 +50,33 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(channels, 8), channels)
 
 
-class Residual(nn.Module):
-    """x + two 3 x 3 convolutions of x [b, c, h, w] (pre-activation, He et al. 2016)."""
+class Modulation(nn.Module):
+    """Normalised features [b, c, h, w], each channel scaled and shifted as a style [b, s] says (Perez et al. 2018)."""
 
-    def __init__(self, channels: int, norm: bool = True) -> None:
+    def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.norm = group_norm(channels) if norm else nn.Identity()
+        self.norm = group_norm(channels)
+        self.affine = nn.Linear(style, 2 * channels)
+        nn.init.zeros_(self.affine.weight)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = rearrange(self.affine(style), "b (two c) -> two b c 1 1", two=2)
+        modulated: Tensor = torch.addcmul(shift, self.norm(x), 1 + scale)
+        return modulated
+
+
+class Residual(nn.Module):
+    """x + two 3 x 3 convolutions of x [b, c, h, w] (pre-activation, He et al. 2016); `norm` comes before them."""
+
+    def __init__(self, channels: int, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.first(F.leaky_relu(self.norm(x), SLOPE))
+    def forward(self, x: Tensor, *style: Tensor) -> Tensor:
+        hidden: Tensor = self.first(F.leaky_relu(self.norm(x, *style), SLOPE))
         change: Tensor = self.second(F.leaky_relu(hidden, SLOPE))
         return x + change
 
@@ -117,10 +134,10 @@ class JointHead(nn.Module):
 
     def __init__(self, features: int, latent_size: int, hidden: int = 256) -> None:
         super().__init__()
-        self.of_latent = _perceptron(latent_size, hidden, hidden)
+        self.of_latent = perceptron(latent_size, hidden, hidden)
         self.score_image = nn.Linear(features, 1)
         self.score_latent = nn.Linear(hidden, 1)
-        self.score_pair = nn.Sequential(_perceptron(features + hidden, hidden, hidden), nn.Linear(hidden, 1))
+        self.score_pair = nn.Sequential(perceptron(features + hidden, hidden, hidden), nn.Linear(hidden, 1))
 
     def forward(self, features: Tensor, latent: Tensor | None) -> Tensor:
         """Logits [b] of image features [b, f] and latents [b, k], or of the images alone."""
@@ -133,7 +150,8 @@ class JointHead(nn.Module):
         return average[:, 0]
 
 
-def _perceptron(into: int, hidden: int, out: int) -> nn.Sequential:
+def perceptron(into: int, hidden: int, out: int) -> nn.Sequential:
+    """Two linear layers [b, into] to [b, out], a leaky rectifier after each."""
     return nn.Sequential(nn.Linear(into, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, out), nn.LeakyReLU(SLOPE))
 
 
