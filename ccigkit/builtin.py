@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ccigkit.data.causalcircuit import CausalCircuit
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.faces import Faces
+from ccigkit.data.morphomnist import MorphoMNIST
 from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.sharded import Shards
+from ccigkit.data.table import ImageTable
 from ccigkit.metrics.interventions import Interventions
 from ccigkit.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from ccigkit.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
@@ -13,7 +17,10 @@ from ccigkit.objectives.dear import DEAR
 from ccigkit.plugins import hookimpl
 from ccigkit.scm.linear import LinearSCM
 from ccigkit.scm.nonlinear import NonlinearSCM
+from ccigkit.structure.boss import Boss
+from ccigkit.structure.dagma import Dagma
 from ccigkit.structure.gae import GraphAutoencoder
+from ccigkit.structure.golem import Golem
 from ccigkit.structure.known import Known
 from ccigkit.structure.notears import Notears
 from ccigkit.structure.pc import PC
@@ -26,8 +33,15 @@ def ccigkit_components() -> list[type]:
         Faces,
         Pendulum,
         CelebA,
+        ImageTable,
+        MorphoMNIST,
+        CausalCircuit,
+        Shards,
+        Boss,
         Known,
         Notears,
+        Dagma,
+        Golem,
         PC,
         GraphAutoencoder,
         LinearSCM,

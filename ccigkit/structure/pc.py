@@ -21,6 +21,7 @@ from ccigkit.structure.common import (
     refuse_collinear,
     with_strengths,
 )
+from ccigkit.structure.equivalence import extend
 
 Test = Literal["fisherz", "chisq", "gsq"]
 
@@ -121,26 +122,3 @@ def read_endpoints(graph: npt.NDArray[np.int_]) -> tuple[Support, Support]:
     There graph[j, i] == 1 and graph[i, j] == -1 for i -> j: each entry is the mark at its row's end of the edge.
     """
     return graph != 0, (graph == -1) & (graph.T == 1)
-
-
-def extend(directed: Support, undirected: Support, allowed: Support) -> Support | None:
-    """[d, d], a DAG with this skeleton, these arrows and no new collider, or None where there is none.
-
-    Dor and Tarsi (1992): find an attribute that can be a sink, point its undirected edges to it, take it away, go on.
-    Among several, the last column is taken, so that earlier columns come out as causes.
-    """
-    extended, directed, undirected = directed.copy(), directed.copy(), undirected.copy()
-    left = set(range(len(directed)))
-    while left:
-        adjacent = directed | directed.T | undirected
-        for x in sorted(left, reverse=True):
-            friends = np.flatnonzero(undirected[x])
-            shielded = all(np.delete(adjacent[y] | ~adjacent[x], [x, int(y)]).all() for y in friends)
-            if not directed[x].any() and shielded and allowed[friends, x].all():
-                break
-        else:
-            return None
-        extended[friends, x] = True
-        left.remove(x)
-        directed[:, x] = undirected[:, x] = undirected[x, :] = False
-    return extended
