@@ -53,8 +53,8 @@ class Settings:
     def __init__(
         self,
         *,
-        steps: int = 1700,
-        batch: int = 32,
+        steps: int = 2700,
+        batch: int = 16,
         latent: int = 0,
         schedule: Literal["freeze", "finetune", "joint"] = "finetune",
         seed: int = 0,

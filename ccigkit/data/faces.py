@@ -15,27 +15,27 @@ from ccigkit.graph import CausalGraph, Knowledge
 
 ROOTS = ("Male", "Young", "Smiling")
 EFFECTS = {  # cause, effect: by how much a full degree of the cause moves the effect's score, either way
-    ("Male", "No_Beard"): -2.0,
-    ("Male", "Bald"): 1.6,
-    ("Male", "Wearing_Lipstick"): -2.0,
-    ("Young", "Bald"): -1.6,
-    ("Young", "Gray_Hair"): -2.0,
-    ("Young", "Eyeglasses"): -2.0,
-    ("Smiling", "Mouth_Slightly_Open"): 2.0,
-    ("Smiling", "High_Cheekbones"): 2.0,
-    ("High_Cheekbones", "Narrow_Eyes"): 2.0,
+    ("Male", "No_Beard"): -1.5,
+    ("Male", "Bald"): 1.0,
+    ("Male", "Wearing_Lipstick"): -1.5,
+    ("Young", "Bald"): -1.0,
+    ("Young", "Gray_Hair"): -1.5,
+    ("Young", "Eyeglasses"): -1.5,
+    ("Smiling", "Mouth_Slightly_Open"): 1.5,
+    ("Smiling", "High_Cheekbones"): 1.5,
+    ("High_Cheekbones", "Narrow_Eyes"): 1.5,
 }
-BIAS = {"Bald": -0.6}
-ROOT_SCORE, ROOT_SPREAD = 1.8, 0.5
-NOISE = 2.5
+BIAS = {"Bald": -0.4}
+ROOT_SCORE, ROOT_SPREAD = 1.5, 0.4
+NOISE = 1.9  # with the weights: no degree so near 0 or 1 that the noise behind it cannot be seen
 
 
 class Faces(Rendered):
     """Cartoon faces: eleven of CelebA's attributes, drawn by degree, over an identity that no attribute touches.
 
     Every attribute is a degree in [0, 1], the sigmoid of a score: for the roots Male, Young and Smiling the score is
-    1.8 either way with spread 0.5, for the others s_j = b_j + sum_i w_ij (2 degree_i - 1) + u_j with u_j uniform
-    between -2.5 and 2.5, and the weights of `EFFECTS`. The label is 1 where the degree is above a half. One face in
+    1.5 either way with spread 0.4, for the others s_j = b_j + sum_i w_ij (2 degree_i - 1) + u_j with u_j uniform
+    between -1.9 and 1.9, and the weights of `EFFECTS`. The label is 1 where the degree is above a half. One face in
     five goes against its cause, and by how much shows in the picture (how wide a smile, how grey a head), so that
     every do() has one true answer that the data can teach.
 

@@ -30,8 +30,8 @@ class Pendulum(Rendered):
     Args:
         n: images in the training split; the test split has a fifth of that.
         size: pixels a side.
-        noise: standard deviation of the noise on the shadow's position, in picture units; that on its length is 0.6
-            times as large; both are cut at two deviations.
+        noise: standard deviation of the noise on the shadow's length and on its position, in picture units, cut at two
+            deviations; that on the length also at 0.9 below, so that none is negative.
         seed: seed of the images.
     """
 
@@ -56,7 +56,7 @@ class Pendulum(Rendered):
         """[n, 4]: the two angles as places in their ranges, then the shadow's two deviations."""
         uniform = torch.rand(n, 2, generator=generator)
         normal = torch.randn(n, 2, generator=generator).clamp(-2, 2)
-        return torch.cat([uniform, normal], dim=1)
+        return torch.cat([uniform, normal[:, :1].clamp(min=-0.9), normal[:, 1:]], dim=1)
 
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
         angle = held(do, "angle", ANGLE[0] + (ANGLE[1] - ANGLE[0]) * noise[:, 0])
@@ -65,7 +65,7 @@ class Pendulum(Rendered):
         start = PIVOT_X - (PIVOT_Y - GROUND) / light.tan()
         tip_x, tip_y = PIVOT_X + ROD * angle.sin(), PIVOT_Y - ROD * angle.cos()
         end = tip_x - (tip_y - GROUND) / light.tan()
-        length = held(do, "length", end - start + 0.6 * self.noise * noise[:, 2])
+        length = held(do, "length", end - start + self.noise * noise[:, 2])
         position = held(do, "position", (start + end) / 2 + self.noise * noise[:, 3])
         return torch.stack([angle, light, length, position], dim=1)
 
