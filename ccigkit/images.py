@@ -15,17 +15,18 @@ from torch import Tensor
 
 from ccigkit.errors import DataError
 from ccigkit.files import writing
-from ccigkit.graph import CausalGraph, topological_order
+from ccigkit.graph import CausalGraph, Matrix, topological_order
 
 if TYPE_CHECKING:
     from ccigkit.model import CausalImageModel
 
 BILINEAR = Image.Resampling.BILINEAR
 INK, PAPER = (38, 38, 46), (255, 255, 255)
+LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
 def read_image(path: str | Path, model: CausalImageModel | None = None, *, resize: bool = True) -> Tensor:
-    """An image file as a tensor [3, h, w] in [-1, 1], at the model's own size if one is given.
+    """An image file as a tensor [3, h, w] in [-1, 1], in the size and the channels of the model, if one is given.
 
     An image of another shape is cut to a centred square, as large a share of it as the training images showed, and
     resized; or refused where `resize` is false.
@@ -35,7 +36,7 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
     """
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+            picture = ImageOps.exif_transpose(file).convert("L" if model and model.image_shape[0] == 1 else "RGB")
     except FileNotFoundError:
         raise DataError(f"there is no image {path}") from None
     except UnidentifiedImageError:
@@ -51,7 +52,8 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
                     "leave out --no-resize, or crop it yourself"
                 )
             picture = ImageOps.fit(ImageOps.fit(picture, _frame(picture, model.frame)), (width, height), BILINEAR)
-    return to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+    pixels = np.atleast_3d(np.array(picture))
+    return to_float(torch.from_numpy(pixels).permute(2, 0, 1))
 
 
 def to_float(image: Tensor) -> Tensor:
@@ -99,8 +101,11 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])
 
 
-def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
-    """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder."""
+def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix | None = None) -> None:
+    """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder.
+
+    Where `shares` [d, d] says how often each arrow is found, arrows are as strong as that, and labelled with it.
+    """
     from matplotlib.figure import Figure
 
     place, widest, depth = _layout(graph)
@@ -108,21 +113,26 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "") -> None:
     axes = figure.add_subplot()
     axes.set_axis_off()
     strongest = float(np.abs(graph.strengths).max()) or 1.0
+    weights = np.abs(graph.strengths) / strongest if shares is None else shares
     box = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2fb", "edgecolor": "#3f51b5", "linewidth": 1.2}
     for name, (x, y) in place.items():
         axes.text(x, y, name.replace("_", " "), ha="center", va="center", fontsize=9, bbox=box, zorder=3)
     for cause, effect in graph.edges:
-        strength = graph.strengths[graph.index(cause), graph.index(effect)]
-        weight = abs(strength) / strongest
+        at = graph.index(cause), graph.index(effect)
+        weight = weights[at]
         arrow = {
             "arrowstyle": "-|>",
-            "color": "#3f51b5" if strength > 0 else "#c62828",
+            "color": "#3f51b5" if graph.strengths[at] > 0 else "#c62828",
             "alpha": 0.35 + 0.65 * weight,
             "linewidth": 0.8 + 2.0 * weight,
             "shrinkA": 16,
             "shrinkB": 16,
         }
         axes.annotate("", xy=place[effect], xytext=place[cause], arrowprops=arrow, zorder=2)
+        if shares is not None:
+            # nearer the cause than the effect, so that the labels of arrows into one effect do not meet
+            x, y = (0.6 * a + 0.4 * b for a, b in zip(place[cause], place[effect], strict=True))
+            axes.text(x, y, f"{weight:.0%}", ha="center", va="center", fontsize=7, bbox=LABEL, zorder=4)
     axes.set_xlim(0, 1)
     axes.set_ylim(0.4 - depth, 0.5)
     if title:

@@ -54,9 +54,20 @@ def _jpeg(pixels: object) -> bytes:
 
 
 def write_celeba(
-    folder: Path, n: int = 40, *, csv: bool = False, zipped: bool = False, partition: str = "", seed: int = 0
+    folder: Path,
+    n: int = 40,
+    *,
+    csv: bool = False,
+    zipped: bool = False,
+    partition: str = "",
+    people: int = 0,
+    seed: int = 0,
 ) -> Path:
-    """Write a CelebA of n images into a folder; `partition` has a digit per image (0 train, 1 valid, 2 test)."""
+    """Write a CelebA of n images into a folder.
+
+    `partition` has a digit per image (0 train, 1 valid, 2 test), and no file is written where it is empty; of so many
+    `people` the identity file speaks, if there are any.
+    """
     files, labels = faces(n, seed)
     folder.mkdir(parents=True, exist_ok=True)
     if zipped:
@@ -80,4 +91,7 @@ def write_celeba(
     (folder / f"list_attr_celeba.{suffix}").write_text("\n".join(lines) + "\n")
     if partition:
         (folder / f"list_eval_partition.{suffix}").write_text("\n".join(parts) + "\n")
+    if people:
+        lines = [f"{image_name(i)} {1 + i % people}" for i in range(n)]
+        (folder / "identity_CelebA.txt").write_text("\n".join(lines) + "\n")
     return folder

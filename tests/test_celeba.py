@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 from ccigkit.components import options_of, signature_fault
-from ccigkit.data import cache
 from ccigkit.data.celeba import CelebA
+from ccigkit.data.crops import Crop, View
 from ccigkit.errors import DataError, UserError
 from tests.celeba_folder import ATTRIBUTES, faces, image_name, write_celeba
+from tests.data_folders import write_parquet
 
 PARTITION = "0" * 28 + "1" * 4 + "2" * 8
 
@@ -38,13 +39,13 @@ def celeba(tmp_path: Path) -> Callable[..., CelebA]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry per image that is decoded from now on."""
     calls: list[int] = []
-    decode = cache.decode
+    pixels = View.pixels
 
-    def counting(content: bytes, size: int, crop: int) -> Any:
+    def counting(view: View, content: bytes) -> Any:
         calls.append(len(content))
-        return decode(content, size, crop)
+        return pixels(view, content)
 
-    monkeypatch.setattr(cache, "decode", counting)
+    monkeypatch.setattr(View, "pixels", counting)
     return calls
 
 
@@ -95,7 +96,7 @@ def test_splits_follow_the_partition(folder: Path, celeba: Callable[..., CelebA]
 def test_every_row_has_its_own_image(folder: Path, celeba: Callable[..., CelebA]) -> None:
     images = celeba().load("test").images
     for i, image in enumerate(images):
-        np.testing.assert_array_equal(image.numpy(), cache.decode(faces(40)[0][32 + i], 32, 128))
+        np.testing.assert_array_equal(image.numpy(), View(Crop(128), 32).pixels(faces(40)[0][32 + i]))
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -160,14 +161,102 @@ def test_table_decodes_nothing(folder: Path, celeba: Callable[..., CelebA], deco
     np.testing.assert_array_equal(table.values, celeba().load("train").values)
 
 
+def test_nobody_is_in_both_splits_where_it_is_known_who_is_who(tmp_path: Path, celeba: Callable[..., CelebA]) -> None:
+    write_celeba(tmp_path, people=8)  # image i shows person i mod 8
+    data = celeba(share_test=0.25, seed=2)
+    people = {part: {int(n[:6]) % 8 for n in data._split(part).names} for part in ("train", "test")}
+    assert (len(people["train"]), len(people["test"])) == (6, 2)
+    assert not people["train"] & people["test"]
+
+
+@pytest.mark.parametrize("labels_as", ["bool", "int", "sign", "text"])
+@pytest.mark.parametrize("struct", [True, False])
+def test_parquet_gives_the_same_tensors(
+    tmp_path: Path, folder: Path, celeba: Any, labels_as: str, struct: bool
+) -> None:
+    pytest.importorskip("pyarrow")
+    hub = write_parquet(tmp_path / "hub", partition=PARTITION, labels_as=labels_as, struct=struct)
+    for split in ("train", "test"):
+        one, two = celeba().load(split), celeba(root=str(hub)).load(split)
+        assert torch.equal(one.images, two.images)
+        np.testing.assert_array_equal(one.values, two.values)
+
+
+@pytest.mark.parametrize(("word", "alias"), [("valid", "validation"), ("test", "eval")])
+def test_parquet_splits_have_aliases(tmp_path: Path, celeba: Any, word: str, alias: str) -> None:
+    pytest.importorskip("pyarrow")
+    hub = write_parquet(tmp_path / "hub", partition="0" * 30 + ("1" if word == "valid" else "2") * 10)
+    for path in (hub / "data").glob(f"{word}-*"):
+        path.rename(path.with_name(path.name.replace(word, alias)))
+    assert len(celeba(root=str(hub)).load("test")) == 10
+
+
+def test_parquet_without_splits_is_split_by_people(tmp_path: Path, celeba: Callable[..., CelebA]) -> None:
+    pytest.importorskip("pyarrow")
+    write_parquet(tmp_path / "hub")  # ten people of four images each
+    data = celeba(root=str(tmp_path / "hub"), share_test=0.2)
+    assert (len(data.load("train")), len(data.load("test"))) == (32, 8)
+
+
+def test_columns_of_another_name(tmp_path: Path, folder: Path, celeba: Callable[..., CelebA]) -> None:
+    before = celeba(attributes=["Male"]).load("test").values
+    labels_of(folder).write_text(labels_of(folder).read_text().replace(" Male ", " gender "))
+    data = celeba(attributes=["Male"], columns={"Male": "gender"})
+    np.testing.assert_array_equal(data.load("test").values, before)
+    assert data.attributes[0].name == "Male"
+
+
+def test_parquet_with_odd_labels(tmp_path: Path, celeba: Callable[..., CelebA]) -> None:
+    pytest.importorskip("pyarrow")
+    hub = str(write_parquet(tmp_path / "hub"))
+    with pytest.raises(DataError, match="the labels in celeb_id must be true or false, 1 or 0, or 1 or -1"):
+        celeba(root=hub, attributes=["celeb_id"]).load("train")
+    with pytest.raises(DataError, match="unknown attribute 'smiling': did you mean 'Smiling'"):
+        celeba(root=hub, attributes=["smiling"]).load("train")
+
+
 # --- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def assert_looks_like(pixels: Any, picture: Image.Image) -> None:
+    """Pillow resizes by the same filter, but rounds some pixels the other way."""
+    np.testing.assert_allclose(pixels.astype(int), np.asarray(picture).transpose(2, 0, 1).astype(int), atol=1)
 
 
 @pytest.mark.parametrize(("crop", "box"), [(128, (25, 45, 153, 173)), (0, (0, 0, 178, 218)), (500, (0, 20, 178, 198))])
 def test_the_central_square_is_cut_out_and_resized(crop: int, box: tuple[int, int, int, int]) -> None:
     content = faces(40)[0][0]
     there = Image.open(io.BytesIO(content)).crop(box).resize((64, 64), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(cache.decode(content, 64, crop), np.asarray(there).transpose(2, 0, 1))
+    assert_looks_like(View(Crop(crop), 64).pixels(content), there)
+
+
+@pytest.mark.parametrize(
+    ("crop", "box", "name"),
+    [
+        ("dear", (25, 45, 153, 173), "center128-32px-bilinear"),
+        ("benchmark", (14, 34, 164, 184), "center150-32px-bilinear"),
+        ("causalgan", (35, 55, 143, 163), "center108-32px-bilinear"),
+        ("began", (25, 50, 153, 178), "box25,50,128-32px-bilinear"),
+        ("vaegan", (15, 40, 163, 188), "box15,40,148-32px-bilinear"),
+        ("whole", (0, 0, 178, 218), "whole-32px-bilinear"),
+    ],
+)
+def test_the_papers_crops(folder: Path, celeba: Any, crop: str, box: tuple[int, int, int, int], name: str) -> None:
+    data = celeba(crop=crop)
+    there = Image.open(io.BytesIO(faces(40)[0][0])).crop(box).resize((32, 32), Image.Resampling.BILINEAR)
+    assert_looks_like(data.load("train").images[0].numpy(), there)
+    assert data.preprocess_id == name
+    assert data.frame == pytest.approx((box[2] - box[0]) / 178)
+
+
+def test_the_fast_reader_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("simplejpeg")
+    grey = image_bytes(Image.open(io.BytesIO(faces(40)[0][0])).convert("L"), "JPEG")
+    for content in (*faces(40)[0][:5], grey):
+        fast = View(Crop(128), 64).pixels(content)
+        with monkeypatch.context() as patch:
+            patch.setattr("ccigkit.data.crops.simplejpeg", None)
+            np.testing.assert_array_equal(View(Crop(128), 64).pixels(content), fast)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "CMYK", "1"])
@@ -175,7 +264,7 @@ def test_every_kind_of_image_becomes_rgb(mode: str) -> None:
     image = Image.new("RGB", (90, 60), (200, 200, 200))
     image.paste((20, 20, 20), (0, 0, 45, 60))
     content = image_bytes(image.convert(mode), "TIFF" if mode == "CMYK" else "PNG")
-    pixels = cache.decode(content, 8, 128)  # smaller than the crop: the central 60 x 60
+    pixels = View(Crop(128), 8).pixels(content)  # smaller than the crop: the central 60 x 60
     assert pixels.shape == (3, 8, 8)
     assert pixels[:, :, :2].mean() < 60
     assert pixels[:, :, -2:].mean() > 180
@@ -186,7 +275,7 @@ def test_turned_photographs_are_set_upright() -> None:
     image.paste((255, 255, 255), (0, 0, 40, 20))
     exif = Image.Exif()
     exif[0x0112] = 3  # taken upside down
-    pixels = cache.decode(image_bytes(image, "JPEG", exif=exif), 4, 0)
+    pixels = View(Crop(0), 4).pixels(image_bytes(image, "JPEG", exif=exif))
     assert pixels[:, 0].max() < 30
     assert pixels[:, -1].min() > 225
 
@@ -264,7 +353,7 @@ def test_bad_images_are_refused(folder: Path, celeba: Callable[..., CelebA], tmp
     spoil(folder)
     with pytest.raises(DataError, match=r"^2 of 28 images in .* cannot be read, first 000003.jpg \(.*on_bad=skip$"):
         celeba().load("train")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] in ([], [".lock"])
 
 
 def test_bad_images_are_skipped(folder: Path, celeba: Callable[..., CelebA], decoded: list[int]) -> None:

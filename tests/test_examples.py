@@ -53,6 +53,10 @@ def test_celeba_says_what_it_needs_and_runs_on_a_folder_of_that_layout(tmp_path:
     assert len(list((tmp_path / "runs/celeba").glob("* do(Smiling=1).png"))) == 3
 
 
+def test_a_folder_of_ones_own_trains(tmp_path: Path) -> None:
+    run(tmp_path, "06_own_images.py", *TINY, "-n", "60")
+
+
 def test_a_structure_learner_of_ones_own_passes_its_check(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("a,b\n" + "".join(f"{i % 7 / 7},{i % 7 + i % 3}\n" for i in range(60)))

@@ -42,10 +42,20 @@ from ccigkit.scm.nonlinear import NonlinearSCM
 from ccigkit.structure.known import Known
 from ccigkit.structure.notears import Notears
 from tests.celeba_folder import write_celeba
+from tests.data_folders import write_causalcircuit, write_morphomnist, write_shards, write_table
 
 torch.set_num_threads(1)
 
+FOLDERS: dict[str, Callable[[Path], Path]] = {
+    "celeba": write_celeba,
+    "table": write_table,
+    "morphomnist": write_morphomnist,
+    "causalcircuit": write_causalcircuit,
+    "shards": write_shards,
+}
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("data", "celeba"): {"size": 32},
+    ("data", "shards"): {"attributes": ["Smiling", "Male"]},
     ("data", "pendulum"): {"n": 60, "size": 32},
     ("data", "faces"): {"n": 60, "size": 32},
     ("structure", "gae"): {"rounds": 4, "steps": 40, "rows": 400},
@@ -62,8 +72,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: f"{component.kind}-{component.name}")
 def test_every_component_keeps_the_laws_of_its_kind(component: type[Component], tmp_path: Path) -> None:
     options = dict(OPTIONS.get((component.kind, component.name), {}))
-    if component.name == "celeba":
-        options |= {"root": str(write_celeba(tmp_path / "celeba")), "cache": str(tmp_path / "cache"), "size": 32}
+    if component.kind == "data" and component.name in FOLDERS:
+        options["root"] = str(FOLDERS[component.name](tmp_path / component.name))
     testing.check(component, **options)
 
 

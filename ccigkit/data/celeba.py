@@ -1,46 +1,49 @@
-"""CelebA: 202,599 photographs of faces with 40 attributes each, read as its authors lay it out."""
+"""CelebA: 202,599 photographs of faces with 40 attributes each, read as its authors, or data hubs, lay it out."""
 
 from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from ccigkit.attributes import Attribute, Attributes, Table, Values
-from ccigkit.data.cache import ImageFiles, OnBad, cached_images, refuse_html, unique
+from ccigkit.attributes import Attribute, Attributes, Values
+from ccigkit.data.cache import OnBad
+from ccigkit.data.columns import binary, numbers
+from ccigkit.data.crops import Preset
+from ccigkit.data.parquet import ParquetImages, parquet_files, parts_by_file, read_parquet_columns
+from ccigkit.data.reader import FileData, Rows
+from ccigkit.data.sources import PARTS, ImageFiles, Names, refuse_html, unique
 from ccigkit.errors import DataError, one_of
-from ccigkit.files import cache_folder
-from ccigkit.interfaces import DataModule, Split, SplitName
 
-BINARY = {"1": 1.0, "0": 0.0, "-1": 0.0}
-PARTITION = {"0": "train", "1": "valid", "2": "test"}
+SIGNS = {"1": 1.0, "0": 0.0, "-1": 0.0}
 LABELS = ("list_attr_celeba.txt", "list_attr_celeba.csv")
-
-Names = npt.NDArray[np.str_]
+PEOPLE = ("celeb_id", "identity")  # what data hubs call the column that says who it is
 
 WIDTH = 178  # pixels, of the aligned images
 
 
-class CelebA(DataModule):
+class CelebA(FileData):
     """Photographs of faces (Liu et al., 2015, "Deep Learning Face Attributes in the Wild"), from a folder of yours.
 
     The folder, or `celeba` in it, holds img_align_celeba (a folder or a .zip) and list_attr_celeba (.txt or .csv), and
-    may hold list_eval_partition (.txt or .csv). The images are decoded once, into a cache.
+    may hold list_eval_partition and identity_CelebA (.txt or .csv); or it holds parquet files with images and labels.
+    The images are decoded once, into a cache.
 
     Args:
         root: the folder with the files of CelebA.
         attributes: which of the label file's attributes to model.
+        columns: what the file calls an attribute, where it has another name for it.
         size: height and width of the images, in pixels.
-        crop: side of the central square that is cut out before resizing; 0 squeezes the whole image into a square.
+        crop: what is cut out before resizing: a paper's crop by its name, or the side of a central square in pixels;
+            whole, or 0, squeezes the whole image into a square.
         limit: use only so many images, spread evenly over the label file; 0 for all.
         on_bad: whether image files that cannot be read are an error (refuse) or are left out (skip).
         cache: folder for the decoded images; empty for `ccigkit` in the user's cache.
-        share_test: share of the images in the test split, where there is no list_eval_partition.
+        share_test: share of the images in the test split, where no file says which those are; nobody is then in both
+            splits, if it is known who is who.
         seed: seed of that split.
     """
 
@@ -51,95 +54,96 @@ class CelebA(DataModule):
         *,
         root: str = "",
         attributes: list[str] = ["Smiling", "Male", "High_Cheekbones", "Mouth_Slightly_Open", "Narrow_Eyes"],  # noqa: B006  never written to
+        columns: dict[str, str] = {},  # noqa: B006
         size: int = 64,
-        crop: int = 128,
+        crop: Preset | int = "dear",
         limit: int = 0,
         on_bad: OnBad = "refuse",
         cache: str = "",
         share_test: float = 0.1,
         seed: int = 0,
     ) -> None:
-        for option, value, least in (("size", size, 1), ("crop", crop, 0), ("limit", limit, 0), ("seed", seed, 0)):
-            if value < least:
-                raise DataError(f"celeba: {option}={value} must be at least {least}")
-        if not 0 < share_test < 1:
-            raise DataError(f"celeba: share_test={share_test} must be between 0 and 1")
+        super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         if not attributes:
             raise DataError("celeba: attributes is empty; name at least one, for example Smiling")
-        self.root, self.size, self.crop, self.limit, self.on_bad = root, size, crop, limit, on_bad
-        self.share_test, self.seed = share_test, seed
-        self.cache = Path(cache).expanduser() if cache else cache_folder()
+        if extra := columns.keys() - {*attributes}:
+            raise DataError(f"celeba: columns: {one_of('attribute', min(extra), attributes)}")
         self.attributes = tuple(Attributes(Attribute(name, "binary") for name in attributes))
-        self.image_shape = (3, size, size)
-        self.frame = crop / WIDTH if crop else 1.0
+        self.columns = [columns.get(name, name) for name in attributes]
+        self.frame = min(self.view.crop.side / WIDTH, 1.0) or 1.0
 
-    def load(self, split: SplitName) -> Split:
-        """The images and attributes of one split, in the order of the label file; decoded at the first call only."""
-        names, values = self._split(split)
-        images, kept = cached_images(
-            self._files, names, size=self.size, crop=self.crop, on_bad=self.on_bad, folder=self.cache
-        )
-        return Split(images, values[kept])
+    def find(self) -> Rows:
+        root = self.place("list_attr_celeba.txt")
+        folder = next((folder for folder in (root, root / "celeba") if _find(folder, *LABELS)), root)
+        if not _find(folder, *LABELS) and (files := parquet_files(folder)):
+            return self._in_parquet(folder, files)
+        return self._in_folder(folder)
 
-    def table(self) -> Table:
-        """The training split's attributes, without a look at the images, unless bad ones drop out of the split."""
-        values = self.load("train").values if self.on_bad == "skip" else self._split("train")[1]
-        return Table.fit(self.attributes, values, self.truth)
+    # --- as its authors lay it out ------------------------------------------------------------------------------------
 
-    def _split(self, split: SplitName) -> tuple[list[str], Values]:
-        names, values, parts = self._rows
-        wanted = "valid" if split == "test" and not (parts == "test").any() else split
-        if not (parts == wanted).any():
-            raise DataError(f"celeba: none of the {len(names)} images in {self._folder} is in the {split} split")
-        return names[parts == wanted].tolist(), values[parts == wanted]
-
-    @cached_property
-    def _folder(self) -> Path:
-        """Where the files lie."""
-        if not self.root:
-            raise DataError("celeba needs the folder with its files: data.root=FOLDER")
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise DataError(f"celeba: there is no folder {root}; set data.root to the one with list_attr_celeba.txt")
-        return next((folder for folder in (root, root / "celeba") if _find(folder, *LABELS)), root)
-
-    @cached_property
-    def _files(self) -> ImageFiles:
-        """The images, in the folder or in the zip."""
-        folder = _find(self._folder, "img_align_celeba", "img_align_celeba.zip")
-        if not folder:
-            raise DataError(f"{self._folder} has neither a folder img_align_celeba nor an img_align_celeba.zip")
-        inner = folder / folder.name  # where an unpacker made a folder of its own
-        return ImageFiles.find(inner if inner.is_dir() else folder)
-
-    @cached_property
-    def _rows(self) -> tuple[Names, Values, Names]:
-        """The images that have labels, in the order of the label file: names [n], values [n, d] and splits [n]."""
-        path = _find(self._folder, *LABELS)
+    def _in_folder(self, folder: Path) -> Rows:
+        path = _find(folder, *LABELS)
         if not path:
-            raise DataError(f"{self._folder} has neither a {' nor a '.join(LABELS)}")
-        labels = read_labels(path, [attribute.name for attribute in self.attributes])
-        images = self._files.entries
-        names = [name for name in labels if name in images]
+            raise DataError(f"{folder} has neither a {' nor a '.join(LABELS)}, nor any .parquet files")
+        images = _images(folder)
+        labels = read_labels(path, self.columns)
+        names = [name for name in labels if name in images.entries]
         if not names:
             raise DataError(
-                f"none of the {len(labels)} names in {path} is among the {len(images)} images in {self._files.place}"
+                f"none of the {len(labels)} names in {path} is among the {len(images.entries)} images in {images.place}"
             )
-        _report(f"label rows in {path} have no image", [name for name in labels if name not in images])
-        _report(f"images in {self._files.place} have no label row", sorted(images.keys() - labels.keys()))
-        if 0 < self.limit < len(names):
-            names = [names[i * len(names) // self.limit] for i in range(self.limit)]
-        return np.array(names), np.array([labels[name] for name in names]), self._parts(names)
+        _report(f"label rows in {path} have no image", [name for name in labels if name not in images.entries])
+        _report(f"images in {images.place} have no label row", sorted(images.entries.keys() - labels.keys()))
+        values = np.array([labels[name] for name in names])
+        return Rows(images, np.array(names), values, _parts(folder, names), _people(folder, names))
 
-    def _parts(self, names: list[str]) -> Names:
-        """The split of every image [n], from list_eval_partition, or drawn where there is none."""
-        if path := _find(self._folder, "list_eval_partition.txt", "list_eval_partition.csv"):
-            part = unique(path, ((row[0], row[-1]) for _, row in _lines(path) if row[0] != "image_id"))
-            if lost := [name for name in names if part.get(name) not in PARTITION]:
-                raise DataError(f"{path} has no 0, 1 or 2 for {len(lost)} images, first {lost[0]}")
-            return np.array([PARTITION[part[name]] for name in names])
-        order = np.random.default_rng(self.seed).permutation(len(names))
-        return np.where(order < round(self.share_test * len(names)), "test", "train")
+    # --- as data hubs do ----------------------------------------------------------------------------------------------
+
+    def _in_parquet(self, folder: Path, files: Sequence[Path]) -> Rows:
+        columns = read_parquet_columns(files)
+        images = ParquetImages.find(folder, files)
+        for column in self.columns:
+            if column not in columns:
+                raise DataError(f"{files[0]}: {one_of('attribute', column, columns)}; data.columns maps names")
+        values = np.stack([_labels(files[0].parent, name, columns[name]) for name in self.columns], axis=1)
+        names = np.array(list(images.entries))
+        people = next((np.array(columns[name]).astype(str) for name in PEOPLE if name in columns), None)
+        return Rows(images, names, values, parts_by_file(names.tolist()), people)
+
+
+def _images(folder: Path) -> ImageFiles:
+    """The images, in the folder or in the zip, by the last part of their path."""
+    place = _find(folder, "img_align_celeba", "img_align_celeba.zip")
+    if not place:
+        raise DataError(f"{folder} has neither a folder img_align_celeba nor an img_align_celeba.zip")
+    return ImageFiles.find(place).named(lambda path: path.name)
+
+
+def _parts(folder: Path, names: list[str]) -> Names | None:
+    """The split of every image [n] from list_eval_partition, if there is one."""
+    if not (path := _find(folder, "list_eval_partition.txt", "list_eval_partition.csv")):
+        return None
+    part = _read_pairs(path)
+    if lost := [name for name in names if part.get(name) not in ("0", "1", "2")]:
+        raise DataError(f"{path} has no 0, 1 or 2 for {len(lost)} images, first {lost[0]}")
+    return np.array([PARTS[part[name]] for name in names])
+
+
+def _people(folder: Path, names: list[str]) -> Names | None:
+    """Who is on every image [n] from identity_CelebA, if there is one; an image it lacks shows somebody else."""
+    if not (path := _find(folder, "identity_CelebA.txt", "identity_CelebA.csv")):
+        return None
+    person = _read_pairs(path)
+    return np.array([person.get(name, name) for name in names])
+
+
+def _labels(where: Path, name: str, cells: Sequence[object]) -> Values:
+    """A column of truths, signs, or zeros and ones, as 0 and 1."""
+    found = numbers(cells)
+    values = None if found is None else binary(found)
+    if values is None:
+        raise DataError(f"{where}: the labels in {name} must be true or false, 1 or 0, or 1 or -1")
+    return values
 
 
 def read_labels(path: Path, attributes: list[str]) -> dict[str, list[float]]:
@@ -160,14 +164,19 @@ def read_labels(path: Path, attributes: list[str]) -> dict[str, list[float]]:
     columns = [1 + names.index(attribute) for attribute in attributes]
 
     def values(number: int, row: list[str]) -> list[float]:
-        if len(row) != 1 + len(names) or any(row[column] not in BINARY for column in columns):
+        if len(row) != 1 + len(names) or any(row[column] not in SIGNS for column in columns):
             raise DataError(f"{path}, line {number}: expected a name and {len(names)} labels, each 1, 0 or -1")
-        return [BINARY[row[column]] for column in columns]
+        return [SIGNS[row[column]] for column in columns]
 
     labels = unique(path, ((row[0], values(number, row)) for number, row in lines))
     if announced and int(announced) != len(labels):
         raise DataError(f"{path} announces {announced} rows in its first line but has {len(labels)}; fetch it again")
     return labels
+
+
+def _read_pairs(path: Path) -> Mapping[str, str]:
+    """The last field of every line by the first, without the header that a CSV has."""
+    return unique(path, ((row[0], row[-1]) for _, row in _lines(path) if row[0] != "image_id"))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

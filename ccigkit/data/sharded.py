@@ -1,0 +1,207 @@
+"""Images in tar shards, as WebDataset keeps them: for data that does not fit one disk or one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from ccigkit.attributes import Attributes, Kind, Values
+from ccigkit.data.cache import UNREADABLE, OnBad
+from ccigkit.data.columns import as_attribute
+from ccigkit.data.crops import Preset, View
+from ccigkit.data.parquet import parts_by_file
+from ccigkit.data.reader import FileData, Rows
+from ccigkit.data.sources import SUFFIXES, Images, Read, refuse_html, unique
+from ccigkit.errors import DataError, one_of
+from ccigkit.interfaces import SplitName
+
+
+class Shards(FileData):
+    """Tar shards of samples KEY.jpg and KEY.json, the JSON an object of labels; train-000.tar, test-000.tar, ...
+
+    `load` decodes them once into the cache, which is far smaller than the shards. `stream` reads them in order instead
+    and keeps nothing, each process its own share of the shards: every sample exactly once per epoch.
+
+    Args:
+        root: the folder with the .tar files; the first word of their names may say train, valid or test.
+        attributes: which labels to model.
+        kinds: kinds of attributes, where the inferred ones are wrong.
+        size: height and width of the images, in pixels.
+        crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
+            crop by its name; whole, or 0, squeezes the whole image into a square.
+        limit: use only so many images, spread evenly over the shards; 0 for all.
+        on_bad: whether images that cannot be read are an error (refuse) or are left out (skip).
+        cache: folder for the decoded images; empty for `ccigkit` in the user's cache.
+        share_test: share of the images in the test split, where the names of the shards say none.
+        seed: seed of that split.
+    """
+
+    name = "shards"
+
+    def __init__(
+        self,
+        *,
+        root: str = "",
+        attributes: list[str] = [],  # noqa: B006  never written to
+        kinds: dict[str, Kind] = {},  # noqa: B006
+        size: int = 64,
+        crop: Preset | int = "square",
+        limit: int = 0,
+        on_bad: OnBad = "refuse",
+        cache: str = "",
+        share_test: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
+        if not attributes:
+            raise DataError("shards: attributes is empty; name the labels to model, as the .json files call them")
+        self._shards = ShardImages.find(self.place("the .tar files"))
+        where, labels = self._shards.place, self._shards.labels
+        for name in (*attributes, *kinds):
+            for key, label in labels.items():
+                if name not in label:
+                    raise DataError(f"{where}: {key}.json: {one_of('label', name, label)}")
+        columns = [
+            as_attribute(name, [v[name] for v in labels.values()], kinds.get(name), where) for name in attributes
+        ]
+        self.attributes = tuple(Attributes(attribute for attribute, _ in columns))
+        self._values: Values = np.stack([values for _, values in columns], axis=1)
+
+    def find(self) -> Rows:
+        names = list(self._shards.entries)
+        return Rows(self._shards, np.array(names), self._values, parts_by_file([n.partition(":")[0] for n in names]))
+
+    def stream(self, split: SplitName, *, epoch: int = 0, shuffle: int = 1000) -> IterableDataset[Sample]:
+        """The samples of a split, one by one, read from the shards through the library webdataset (an extra).
+
+        Every epoch has another order: of the shards, and of the samples among `shuffle` that are kept waiting (0 for
+        none). The processes of a distributed run and the workers of a DataLoader share the shards among them.
+
+        Raises:
+            DataError: where there are more processes than shards, or, while reading, at an image that cannot be read.
+        """
+        rows = self._split(split)
+        values = dict(zip(rows.names.tolist(), rows.values, strict=True))
+        shards = sorted({str(self._shards.entries[name][0]) for name in values})
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(shards))
+        return Stream([shards[i] for i in order], values, self.view, self.on_bad, shuffle, self.seed + 7919 * epoch)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image [3, h, w] as uint8 with its attributes [d], and its name SHARD:KEY."""
+
+    name: str
+    image: Tensor
+    values: Tensor
+
+
+class Stream(IterableDataset[Sample]):
+    """Samples of some shards, of which every process and every worker reads its own."""
+
+    def __init__(
+        self, shards: list[str], values: Mapping[str, Values], view: View, on_bad: OnBad, shuffle: int, seed: int
+    ) -> None:
+        self.shards, self.values, self.view, self.on_bad = shards, values, view, on_bad
+        self.shuffle, self.seed = shuffle, seed
+
+    def __iter__(self) -> Iterator[Sample]:
+        try:
+            import webdataset
+        except ImportError:
+            raise DataError("streaming shards needs webdataset: pip install 'ccigkit[shards]'") from None
+        rank, world, worker, workers = webdataset.utils.pytorch_worker_info()
+        if len(self.shards) < world * workers:
+            raise DataError(
+                f"{world * workers} processes share {len(self.shards)} shards, so some would have none; "
+                "make more shards or take fewer processes or workers"
+            )
+        mine = self.shards[rank * workers + worker :: world * workers]
+        stages = [webdataset.SimpleShardList(mine), webdataset.tarfile_to_samples()]
+        if self.shuffle:
+            stages.append(webdataset.shuffle(self.shuffle, rng=random.Random(f"{self.seed} {rank} {worker}")))  # noqa: S311
+        for sample in webdataset.DataPipeline(*stages):
+            name = f"{Path(sample['__url__']).stem}:{sample['__key__']}"
+            content = next((sample[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in sample), None)
+            if content is None or name not in self.values:
+                continue
+            try:
+                pixels = torch.from_numpy(self.view.pixels(content).copy())
+            except UNREADABLE as error:
+                if self.on_bad == "skip":
+                    continue
+                raise DataError(
+                    f"the image of {name} cannot be read ({error}); data.on_bad=skip leaves it out"
+                ) from None
+            yield Sample(name, pixels, torch.as_tensor(self.values[name]))
+
+
+@dataclass(frozen=True)
+class ShardImages(Images):
+    """The images in the .tar files of a folder, each named SHARD:KEY.
+
+    Their entries say where in which file they lie, their size and the file's time; `labels` what their .json says.
+    """
+
+    place: Path
+    entries: Mapping[str, tuple[str, int, int, int]]
+    labels: Mapping[str, Mapping[str, object]]
+
+    @classmethod
+    def find(cls, place: Path) -> ShardImages:
+        """List the shards of a folder and read their labels; the images are passed over.
+
+        Raises:
+            DataError: where there are none, one cannot be read, or an image has no labels.
+        """
+        paths = sorted(place.glob("*.tar"))
+        if not paths:
+            raise DataError(f"{place} has no .tar files")
+        images: list[tuple[str, tuple[str, int, int, int]]] = []
+        labels: dict[str, Mapping[str, object]] = {}
+        for path in paths:
+            refuse_html(path, "a tar file")
+            try:
+                with tarfile.open(path, "r:") as archive:
+                    for member in archive:
+                        folder, _, file = member.name.rpartition("/")
+                        key, _, ending = file.partition(".")  # as WebDataset cuts them, at the first dot
+                        name = f"{path.stem}:{folder + '/' if folder else ''}{key}"
+                        if f".{ending.lower()}" in SUFFIXES:
+                            images.append((name, (str(path), member.offset_data, member.size, path.stat().st_mtime_ns)))
+                        elif ending.lower() == "json" and (content := archive.extractfile(member)):
+                            labels[name] = json.load(content)
+            except (OSError, tarfile.TarError, ValueError) as error:
+                raise DataError(f"cannot read {path}: {error}; if it was cut short, fetch it again") from None
+        entries = unique(place, images)
+        if lost := [name for name in entries if not isinstance(labels.get(name), dict)]:
+            raise DataError(f"{place}: {len(lost)} of {len(entries)} images have no .json with labels, first {lost[0]}")
+        return cls(place, entries, {name: labels[name] for name in entries})
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        files: dict[str, int] = {}
+        try:
+            for path, *_ in self.entries.values():
+                if path not in files:
+                    files[path] = os.open(path, os.O_RDONLY)
+
+            def read(name: str) -> bytes:
+                path, start, size, _ = self.entries[name]
+                return os.pread(files[path], size, start)
+
+            yield read
+        finally:
+            for file in files.values():
+                os.close(file)
