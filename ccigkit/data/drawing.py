@@ -1,13 +1,18 @@
-"""Drawing with signed distances: shapes as masks with edges one pixel soft, painted over whole batches at once."""
+"""Drawing with signed distances: shapes as masks with edges one pixel soft, painted over whole batches at once.
+
+And reading the pictures again: how much of a colour a pixel has, where the middle of a mask is, where it ends.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 Colour = tuple[float, float, float]
+Place = TypeVar("Place", float, Tensor)
 
 
 @dataclass
@@ -39,16 +44,129 @@ class Canvas:
         return self.picture.mul(255).round_().to(torch.uint8)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """Where a plotting library puts a plot of x from 0 to `right`, y from `bottom` to `top`, in one inch at 96 dpi.
+
+    The axes leave the library's usual margins, so a unit is not as high as it is wide and a circle is an ellipse.
+    Lengths are in pixels of the published 96, whatever the size drawn; y points up.
+    """
+
+    right: float
+    bottom: float
+    top: float
+
+    SIDE: ClassVar = 96
+    LEFT: ClassVar = 0.125 * 96
+    WIDTH: ClassVar = 0.775 * 96
+    FLOOR: ClassVar = 0.11 * 96
+    HEIGHT: ClassVar = 0.77 * 96
+
+    def canvas(self, n: int, size: int) -> Canvas:
+        """N white figures."""
+        return Canvas.blank(n, size, left=0, top=self.SIDE, width=self.SIDE, colour=(1, 1, 1))
+
+    def x(self, world: Place) -> Place:
+        """From the plot's units to pixels."""
+        return world * (self.WIDTH / self.right) + self.LEFT
+
+    def y(self, world: Place) -> Place:
+        """From the plot's units to pixels."""
+        return (world - self.bottom) * (self.HEIGHT / (self.top - self.bottom)) + self.FLOOR
+
+    def world_x(self, x: Tensor) -> Tensor:
+        """From pixels to the plot's units."""
+        return (x - self.LEFT) * (self.right / self.WIDTH)
+
+    def world_y(self, y: Tensor) -> Tensor:
+        """From pixels to the plot's units."""
+        return (y - self.FLOOR) * ((self.top - self.bottom) / self.HEIGHT) + self.bottom
+
+    def radii(self, radius: Place) -> tuple[Place, Place]:
+        """A circle's half axes: a plotting library draws the outline too, one point wide."""
+        across, up = self.WIDTH / self.right, self.HEIGHT / (self.top - self.bottom)
+        return radius * across + half_line(1), radius * up + half_line(1)
+
+    def paint(self, canvas: Canvas, distance: Tensor, colour: Colour) -> None:
+        """Paint a shape, cut off where the axes end, at whole pixels of the published 96."""
+        across = (canvas.x > round(self.LEFT)) & (canvas.x < round(self.LEFT + self.WIDTH))
+        up = (canvas.y > round(self.FLOOR)) & (canvas.y < round(self.FLOOR + self.HEIGHT))
+        canvas.paint(canvas.inside(distance) * (across & up), colour)
+
+
+def half_line(points: float) -> float:
+    """Half the width of a line so many points wide, in pixels of 96 an inch."""
+    return points * 96 / 72 / 2
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
 def disc(canvas: Canvas, x: Tensor, y: Tensor, radius: float) -> Tensor:
     """Signed distance [n, size, size] to discs about (x, y), each [n, 1, 1]."""
     return torch.hypot(canvas.x - x, canvas.y - y) - radius
 
 
-def segment(canvas: Canvas, x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, radius: float) -> Tensor:
+def ellipse(canvas: Canvas, x: Tensor, y: Tensor, across: float | Tensor, up: float | Tensor) -> Tensor:
+    """Signed distance [n, size, size], to first order, to ellipses about (x, y) with these half axes."""
+    dx, dy = (canvas.x - x) / across, (canvas.y - y) / up
+    return (dx.square() + dy.square() - 1) / (2 * torch.hypot(dx / across, dy / up)).clamp(min=1e-9)
+
+
+def segment(canvas: Canvas, x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, radius: float | Tensor) -> Tensor:
     """Signed distance [n, size, size] to thick lines with round ends, coordinates each [n, 1, 1]."""
     px, py, dx, dy = canvas.x - x0, canvas.y - y0, x1 - x0, y1 - y0
     along = ((px * dx + py * dy) / (dx * dx + dy * dy).clamp(min=1e-9)).clamp(0, 1)
     return torch.hypot(px - along * dx, py - along * dy) - radius
+
+
+def bar(canvas: Canvas, x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, half: float) -> Tensor:
+    """Signed distance [n, size, size] to thick lines with flat ends, coordinates each [n, 1, 1]."""
+    dx, dy = x1 - x0, y1 - y0
+    length = torch.hypot(dx, dy).clamp(min=1e-9)
+    px, py = canvas.x - (x0 + x1) / 2, canvas.y - (y0 + y1) / 2
+    return torch.maximum((px * dx + py * dy).abs() / length - length / 2, (px * dy - py * dx).abs() / length - half)
+
+
+def box(canvas: Canvas, left: float, right: float, bottom: float, top: float | Tensor) -> Tensor:
+    """Signed distance [n, size, size] to rectangles."""
+    across = (canvas.x - (left + right) / 2).abs() - (right - left) / 2
+    return torch.maximum(across, (canvas.y - (bottom + top) / 2).abs() - (top - bottom) / 2)
+
+
+# --- reading a picture ------------------------------------------------------------------------------------------------
+
+
+def likeness(picture: Tensor, colour: Colour, reach: float) -> Tensor:
+    """How like a colour every pixel of [n, 3, size, size] is: 1 for the same, 0 where it is `reach` away.
+
+    With the distance to the colour behind it as the reach, that is how much of the pixel a shape covers.
+    """
+    away = (picture - torch.tensor(colour)[None, :, None, None]).square().sum(dim=1).sqrt()
+    return (1 - away / reach).clamp(0, 1)
+
+
+def centre(canvas: Canvas, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle (x, y), each [n], of masks [n, size, size]; NaN for an empty one."""
+    total = mask.sum(dim=(1, 2))
+    return (mask * canvas.x).sum(dim=(1, 2)) / total, (mask * canvas.y).sum(dim=(1, 2)) / total
+
+
+def span(mask: Tensor, places: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+    """Where one stretch begins and ends, each [n], on lines [n, size] of a mask whose pixels are at these places."""
+    total = mask.sum(dim=1)
+    middle, half = (mask * places.flatten()).sum(dim=1) / total, total * pixel / 2
+    return middle - half, middle + half
+
+
+def row(canvas: Canvas, y: float) -> int:
+    """The row of pixels nearest to a height."""
+    return int((canvas.y - y).abs().argmin())
+
+
+def column(canvas: Canvas, x: float) -> int:
+    """The column of pixels nearest to a place."""
+    return int((canvas.x - x).abs().argmin())
 
 
 def in_chunks(values: Tensor, noise: Tensor, chunk: int = 128) -> list[tuple[Tensor, Tensor]]:
