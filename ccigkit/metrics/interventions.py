@@ -10,11 +10,10 @@ from torch import Tensor
 from ccigkit.attributes import Attribute, Attributes
 from ccigkit.errors import DataError
 from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, Metric, RenderedData
+from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
 from ccigkit.metrics.predictor import STEPS, Predictor, predictor
+from ccigkit.metrics.questions import alternatives
 from ccigkit.model import CausalImageModel
-
-Row = dict[str, float | str]
 
 
 class Interventions(Metric):
@@ -39,7 +38,9 @@ class Interventions(Metric):
     def __init__(self, *, n: int = 1000, seed: int = 0, predictor_steps: int = STEPS) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
-    def measure(self, model: CausalImageModel, data: DataModule) -> list[Row]:
+    def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
+        if not isinstance(model, CausalImageModel):
+            raise DataError("interventions is about ccigkit's own models: it looks at their drawings without detail")
         if not isinstance(data, RenderedData):
             raise DataError("interventions needs data with a known truth (pendulum, faces): this data set has none")
         test = data.load("test")
@@ -68,17 +69,6 @@ class Interventions(Metric):
                     | {"skill": skill(images, true_images, factual)}
                 )
         return rows
-
-
-def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What to set an attribute to, image by image [n]: as a person asks for it, and as the renderer draws it."""
-    if attribute.kind == "continuous":
-        # Other test images' values, as far as the model may be asked for them: those that training has seen.
-        other = values[torch.randperm(len(values), generator=generator)].clamp(attribute.low, attribute.high)
-        return other, other
-    asked = (values <= 0.5).float()
-    typical = attribute.to_value(torch.tensor(attribute.levels))  # what do() means for a label: its typical degree
-    return asked, typical[asked.long()]
 
 
 def counterfactuals(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from ccigkit.attributes import Attributes
-from ccigkit.files import cache_folder, writing
-from ccigkit.interfaces import DataModule, Split
+from ccigkit.attributes import Attribute, Attributes
+from ccigkit.images import to_float
+from ccigkit.interfaces import DataModule, Row, Split
+from ccigkit.metrics.cached import fingerprint, train_once
 from ccigkit.networks.dcgan import DCGANEncoder
 from ccigkit.objectives.terms import supervision
 from ccigkit.training import batch_rows, choose_device, choose_dtype, read_batch
@@ -22,19 +19,60 @@ from ccigkit.training import batch_rows, choose_device, choose_dtype, read_batch
 STEPS, BATCH, RATE, VERSION = 1200, 64, 2e-3, 1
 
 
+@dataclass(frozen=True)
+class View:
+    """What the predictor sees in images: its last hidden layer [n, 256], and attributes [n, d] in own units."""
+
+    features: Tensor
+    attributes: Tensor
+
+    def __getitem__(self, rows: Tensor) -> View:
+        return View(self.features[rows], self.attributes[rows])
+
+
 class Predictor:
-    """A small convolutional network from images to attribute values."""
+    """A small convolutional network from images to attribute values, and to features on the way there.
 
-    def __init__(self, attributes: Attributes, network: DCGANEncoder, device: torch.device) -> None:
+    `fingerprint` is a hash of the images it was trained on and of how; the name of its file in the cache.
+    """
+
+    def __init__(self, attributes: Attributes, network: DCGANEncoder, device: torch.device, fingerprint: str) -> None:
         self.attributes, self.network, self.device = attributes, network.eval().to(device), device
+        self.fingerprint = fingerprint
 
-    @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:
         """Attribute values [n, d] in own units, kept to the range seen in training, of images [n, c, h, w]."""
-        latents = torch.cat([self.network(chunk.to(self.device)).mean.cpu() for chunk in image.split(256)])
+        return self.view(image).attributes
+
+    @torch.no_grad()
+    def view(self, image: Tensor) -> View:
+        """Both attributes and features of images [n, c, h, w]."""
+        *hidden, last = self.network.head
+        into = nn.Sequential(self.network.trunk, *hidden)
+        features = torch.cat([into(chunk.to(self.device)) for chunk in image.split(256)])
+        latents = last(features).chunk(2, dim=1)[0].cpu()
         low = torch.tensor([attribute.low for attribute in self.attributes])
         high = torch.tensor([attribute.high for attribute in self.attributes])
-        return self.attributes.to_values(latents).clamp(low, high)
+        return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
+
+    def percent(self, difference: Tensor) -> Tensor:
+        """Absolute differences of attributes [n, d] in per cent of the attributes' ranges."""
+        ranges = torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self.attributes])
+        return difference.abs() * 100 / ranges
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images [n, c, h, w], and what a predictor sees in them, looked at once however many ask."""
+
+    images: Tensor
+    views: dict[str, View] = field(default_factory=dict)
+
+    def view(self, read: Predictor) -> View:
+        """What this predictor sees."""
+        if read.fingerprint not in self.views:
+            self.views[read.fingerprint] = read.view(self.images)
+        return self.views[read.fingerprint]
 
 
 def predictor(
@@ -45,24 +83,49 @@ def predictor(
     `progress` is told the share of training done.
     """
     split, attributes, device = data.load("train"), data.table().attributes, choose_device("auto")
+    name = fingerprint(split, attributes.to_json(), seed, steps, BATCH, RATE, VERSION)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = DCGANEncoder(data.image_shape, len(attributes))
-        path = cache_folder() / "predictors" / f"{_fingerprint(split, attributes, seed, steps)}.safetensors"
-        if not _load(network, path):
-            _train(network.to(device), split, attributes, device, seed, steps, progress)
-            with writing(path) as temporary:
-                temporary.write_bytes(save({key: tensor.cpu() for key, tensor in network.state_dict().items()}))
-    return Predictor(attributes, network, device)
+        train_once(
+            network,
+            "predictors",
+            name,
+            lambda: _train(network.to(device), split, attributes, device, seed, steps, progress),
+        )
+    return Predictor(attributes, network, device, name)
 
 
-def _load(network: DCGANEncoder, path: Path) -> bool:
-    """Whether the cache had the network; a damaged file counts as none, and is written anew."""
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError):
-        return False
-    return True
+def look(read: Predictor, images: Tensor) -> View:
+    """What the predictor sees in images [n, c, h, w] as bytes, of which few are floats at a time."""
+    views = [read.view(to_float(chunk)) for chunk in images.split(256)]
+    return View(torch.cat([view.features for view in views]), torch.cat([view.attributes for view in views]))
+
+
+def held_out_scores(read: Predictor, test: Split) -> list[Row]:
+    """How well the predictor reads test images it has never seen, a row per attribute."""
+    values, wanted = look(read, test.images).attributes, torch.as_tensor(test.values).float()
+    return [
+        {"attribute": attribute.name, **label_scores(attribute, values[:, j], wanted[:, j])}
+        for j, attribute in enumerate(read.attributes)
+    ]
+
+
+def label_scores(attribute: Attribute, values: Tensor, wanted: Tensor) -> dict[str, float]:
+    """How near values [n] are to those wanted [n]: the mean absolute error in own units, for labels accuracy and F1.
+
+    All n are pooled, so a rare label is not averaged over batches that have none. F1 is that of label 1, for more than
+    two categories the plain mean over categories; NaN where a label is neither there nor claimed.
+    """
+    nan = float("nan")
+    found = {"accuracy": nan, "f1": nan, "mae": float((values - wanted).abs().mean()) if len(values) else nan}
+    if attribute.kind == "continuous" or not len(values):
+        return found
+    labels, right = (((v > 0.5) if attribute.kind == "binary" else v.round()).long() for v in (values, wanted))
+    classes = torch.tensor([1]) if attribute.kind == "binary" else torch.unique(torch.cat([labels, right]))
+    hits = torch.stack([((labels == c) & (right == c)).sum() for c in classes])
+    there = torch.stack([(labels == c).sum() + (right == c).sum() for c in classes])
+    return found | {"accuracy": float((labels == right).float().mean()), "f1": float((2 * hits / there).mean())}
 
 
 def _train(
@@ -87,12 +150,3 @@ def _train(
         optimizer.step()
         schedule.step()
         progress((step + 1) / steps)
-
-
-def _fingerprint(split: Split, attributes: Attributes, seed: int, steps: int) -> str:
-    """A hash of what the predictor is trained on, and how."""
-    sample = split.images[:: max(1, len(split) // 64)]
-    digest = hashlib.sha256(sample.contiguous().numpy().tobytes())
-    digest.update(split.values.tobytes())
-    digest.update(json.dumps([attributes.to_json(), seed, steps, BATCH, RATE, VERSION]).encode())
-    return digest.hexdigest()[:16]

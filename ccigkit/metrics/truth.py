@@ -1,0 +1,68 @@
+"""How far counterfactuals are from the true ones, where the data knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from ccigkit.errors import DataError
+from ccigkit.images import to_float
+from ccigkit.interfaces import DataModule, ImageModel, RenderedData, Row
+from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores, means
+from ccigkit.metrics.pixels import absolute, l1, mse, psnr, ssim
+from ccigkit.metrics.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.questions import Question
+
+
+class Truth(CounterfactualMetric):
+    """Counterfactuals against the true ones, which drawn data knows.
+
+    `l1` is the mean absolute error in the 255 levels of a pixel, over the whole image; `changed` the same where the
+    truth differs from the factual image, `unchanged` where it does not. `psnr` is in decibels and at most 100. `skill`
+    is 1 - MSE(ours, true) / MSE(unchanged, true): 1 is perfect, 0 as good as changing nothing. `attributes` is the mean
+    error of all attributes in per cent of their ranges, as the predictor reads them: `oracle` shows its own error.
+
+    Args:
+        n: questions asked: pairs of a test image and a do().
+        seed: seed of the questions, and of the predictor.
+        predictor_steps: training steps of the predictor.
+    """
+
+    name = "truth"
+
+    def __init__(self, *, n: int = 2000, seed: int = 0, predictor_steps: int = STEPS) -> None:
+        self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
+
+    def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
+        if not isinstance(data, RenderedData) or data.load("test").noise is None:
+            raise DataError(f"truth needs data with known counterfactuals (pendulum, faces), and {data.name} has none")
+        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
+
+        def score(question: Question, pictures: Pictures) -> Mapping[str, Tensor]:
+            images, true = pictures.images, to_float(question.truth.images)
+            moved = (true != question.images).any(dim=1, keepdim=True).expand_as(true)
+            error = absolute(images, true)
+            return {
+                "l1": l1(images, true),
+                "changed": masked(error, moved),
+                "unchanged": masked(error, ~moved),
+                "psnr": psnr(images, true),
+                "ssim": ssim(images, true),
+                "mse": mse(images, true),
+                "still": mse(question.images, true),
+                "attributes": read.percent(pictures.view(read).attributes - question.wanted).mean(dim=1),
+            }
+
+        return score
+
+    def rows(self, scores: Scores, data: DataModule) -> Iterator[Row]:
+        for (do, who), found in scores.items():
+            figures = means(found)
+            error, still = figures.pop("mse"), figures.pop("still")
+            yield {"do": do, "row": who, **figures, "skill": 1 - error / still if still else float("nan")}
+
+
+def masked(error: Tensor, where: Tensor) -> Tensor:
+    """The mean [b] of an error [b, c, h, w] over some of the pixels, NaN for an image that has none of them."""
+    return (error * where).flatten(1).sum(dim=1) / where.flatten(1).sum(dim=1)

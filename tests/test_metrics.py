@@ -1,0 +1,217 @@
+"""Metrics: the values they must have where the truth is known, on models that are perfect, idle or wrong."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from ccigkit import testing
+from ccigkit.data.faces import Faces
+from ccigkit.data.pendulum import Pendulum
+from ccigkit.errors import DataError
+from ccigkit.interfaces import Metric, RenderedData, Row
+from ccigkit.metrics.cycles import Composition, Reversibility
+from ccigkit.metrics.effectiveness import Effectiveness
+from ccigkit.metrics.interventional import Interventional
+from ccigkit.metrics.minimality import Minimality
+from ccigkit.metrics.realism import Realism
+from ccigkit.metrics.truth import Truth
+from tests.outside import Oracle, Unchanging
+
+STEPS = 150
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One cache for this file, so that its predictors are trained once; and no way out to the network."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a metric opened a socket")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(socket.socket, "connect", refuse)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pendulum() -> Pendulum:
+    return Pendulum(n=600, size=32)
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    return Faces(n=300, size=32)
+
+
+def by(rows: list[Row], **wanted: object) -> Row:
+    """The one row with these entries."""
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1, f"{len(found)} rows with {wanted}"
+    return found[0]
+
+
+def average(rows: list[Row], column: str, who: str = "model") -> float:
+    values = [float(row[column]) for row in rows if row["row"] == who]
+    return sum(values) / len(values)
+
+
+@pytest.mark.parametrize("metric", [Composition(n=24, cycles=10), Reversibility(n=24, cycles=10)])
+def test_who_changes_nothing_comes_back_exactly(metric: Metric, pendulum: Pendulum) -> None:
+    rows = metric.measure(Unchanging(pendulum), pendulum)
+    for cycles in (1.0, 10.0):
+        for who in ("model", "identity"):
+            row = by(rows, row=who, cycles=cycles)
+            assert (row["l1"], row["psnr"]) == (0, 100)
+            assert row["ssim"] == pytest.approx(1)
+    assert by(rows, row="oracle")["l1"] == 0
+    assert float(by(rows, row="resample")["l1"]) > 1
+
+
+def test_the_truth_about_a_label_comes_back_as_a_label(faces: Faces) -> None:
+    rows = Reversibility(n=22, cycles=1).measure(Unchanging(faces), faces)
+    assert 0 < float(by(rows, row="oracle")["l1"]) < float(by(rows, row="resample")["l1"])
+
+
+def test_changing_nothing_diverges_by_0_2954(pendulum: Pendulum) -> None:
+    rows = Minimality(n=40, predictor_steps=STEPS, vae_steps=30).measure(Unchanging(pendulum), pendulum)
+    for row in rows:
+        if row["row"] in ("model", "identity"):
+            assert row["cld"] == pytest.approx(0.2954, abs=1e-4)
+            assert row["invariance"] == 0
+
+
+@pytest.mark.parametrize("name", ["pendulum", "faces"])
+def test_the_oracle_is_never_wrong(name: str, request: pytest.FixtureRequest) -> None:
+    data: RenderedData = request.getfixturevalue(name)
+    rows = Truth(n=44, predictor_steps=STEPS).measure(Oracle(data), data)
+    for row in rows:
+        if row["row"] in ("model", "oracle"):
+            assert (row["l1"], row["changed"], row["unchanged"], row["psnr"], row["skill"]) == (0, 0, 0, 100, 1)
+        if row["row"] == "identity":
+            assert (row["unchanged"], row["skill"]) == (0, 0)
+            assert float(row["changed"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"),  # which way each column goes as more answers are wrong
+    [
+        (Truth(n=120, predictor_steps=STEPS), {"l1": 1, "changed": 1, "unchanged": 1, "psnr": -1, "ssim": -1}),
+        (Truth(n=120, predictor_steps=STEPS), {"skill": -1, "attributes": 1}),
+        (Minimality(n=120, predictor_steps=STEPS, vae_steps=100), {"cld": 1, "invariance": 1}),
+        (Effectiveness(n=120, predictor_steps=STEPS), {"mae": 1}),
+        (Composition(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
+        (Reversibility(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
+    ],
+)
+def test_more_wrong_answers_score_worse(metric: Metric, better: dict[str, int], pendulum: Pendulum) -> None:
+    rows = [metric.measure(Oracle(pendulum, wrong), pendulum) for wrong in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    for column, sign in better.items():
+        values = [sign * average(found, column) for found in rows]
+        assert values == sorted(values), f"{column}: {values}"
+        assert values[0] < values[-1]
+        controls = [average(found, column, "identity") for found in rows]
+        assert len(set(controls)) == 1, "controls do not depend on the model"
+
+
+def test_effectiveness_is_pooled_and_says_what_its_reader_can(faces: Faces) -> None:
+    rows = Effectiveness(n=60, predictor_steps=STEPS).measure(Oracle(faces), faces)
+    for attribute in faces.attributes:
+        reader = by(rows, attribute=attribute.name, row="predictor")
+        assert 0 <= float(reader["accuracy"]) <= 1
+        asked = [by(rows, attribute=attribute.name, do=attribute.name, row=who) for who in ("model", "oracle")]
+        assert asked[0]["mae"] == asked[1]["mae"], "the oracle's row is the oracle's"
+        assert by(rows, attribute=attribute.name, do="another", row="model")["mae"] >= 0
+
+
+def test_sampling_from_the_truth_is_as_near_as_another_sample(pendulum: Pendulum) -> None:
+    metric = Interventional(n=60, predictor_steps=STEPS)
+    right, wrong = (metric.measure(model(pendulum), pendulum) for model in (Oracle, Unchanging))
+    assert {row["do"] for row in right} == {row["do"] for row in wrong}
+    for column in ("mmd", "energy", "tvd"):
+        noise = average(right, column, "oracle")
+        assert average(right, column) < 0.5 * average(wrong, column)
+        assert average(right, column) < noise + 0.3 * average(wrong, column)
+        assert average(wrong, column, "oracle") == noise
+
+
+def test_realism_needs_no_network_and_finds_strangers(pendulum: Pendulum) -> None:
+    rows = Realism(n=100, references=300, predictor_steps=STEPS).measure(Unchanging(pendulum), pendulum)
+    fresh, real = (by(rows, do="nothing", row=who) for who in ("model", "identity"))
+    assert float(fresh["fd"]) < 3 * float(real["fd"]), "a sample of the truth is as real as real images"
+    noisy = Unchanging(pendulum)
+    noisy.sample = lambda n, do=None, *, seed=None: torch.rand(n, 3, 32, 32) * 2 - 1  # type: ignore[method-assign]
+    rows = Realism(n=100, references=300, predictor_steps=STEPS).measure(noisy, pendulum)
+    for column in ("fd", "kid"):
+        assert float(by(rows, do="nothing", row="model")[column]) > 10 * float(fresh[column])
+
+
+# --- what a metric refuses --------------------------------------------------------------------------------------------
+
+
+class Folder(Pendulum):
+    """A pendulum of which nobody knows how it was drawn."""
+
+    name = "folder"
+    truth = None  # type: ignore[assignment]
+
+    def load(self, split: Any) -> Any:
+        found = super().load(split)
+        return type(found)(found.images, found.values)
+
+
+def test_where_nobody_knows_the_truth_metrics_say_so_or_do_without() -> None:
+    data = Folder(n=100, size=32)
+    model = Unchanging(Pendulum(n=100, size=32))
+    with pytest.raises(DataError, match="truth needs data with known counterfactuals"):
+        Truth(n=8).measure(model, data)
+    rows = Effectiveness(n=16, predictor_steps=2).measure(model, data)
+    assert "oracle" not in {row["row"] for row in rows}
+    assert math.isfinite(float(by(rows, attribute="angle", do="angle", row="model")["mae"]))
+    assert math.isnan(float(by(rows, attribute="angle", do="another", row="model")["mae"])), "without a graph, unknown"
+    assert Composition(n=8, cycles=1).measure(model, data)
+
+
+def test_a_model_that_gives_no_images_is_told_so_in_a_line(pendulum: Pendulum) -> None:
+    class Wrong(Unchanging):
+        def predict(self, codes: Any, do: Any) -> Any:
+            return codes[:, :1]
+
+    class Broken(Unchanging):
+        def predict(self, codes: Any, do: Any) -> Any:
+            return codes * torch.nan
+
+    with pytest.raises(DataError, match=r"Wrong gave images of shape \[.*, 1, 32, 32\] instead of \[.*, 3, 32, 32\]"):
+        Composition(n=8).measure(Wrong(pendulum), pendulum)
+    with pytest.raises(DataError, match="Broken gave images with pixels that are not finite numbers"):
+        Composition(n=8).measure(Broken(pendulum), pendulum)
+
+
+def test_a_model_that_reads_labels_is_given_them(pendulum: Pendulum) -> None:
+    class Labelled(Unchanging):
+        def abduct(self, image: Any, attributes: Any = None) -> Any:
+            assert attributes.shape == (len(image), 4)
+            return image
+
+    assert Composition(n=8).measure(Labelled(pendulum), pendulum)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        (Effectiveness, {"n": 16, "predictor_steps": 2}),
+        (Composition, {"n": 8, "cycles": 2}),
+        (Reversibility, {"n": 8, "cycles": 2}),
+        (Minimality, {"n": 16, "predictor_steps": 2, "vae_steps": 2}),
+        (Truth, {"n": 16, "predictor_steps": 2}),
+        (Interventional, {"n": 16, "predictor_steps": 2}),
+        (Realism, {"n": 16, "references": 16, "predictor_steps": 2}),
+    ],
+)
+def test_every_metric_keeps_the_contract(metric: type[Metric], options: dict[str, Any]) -> None:
+    testing.check(metric, **options)
