@@ -9,7 +9,15 @@ from ccigkit.data.morphomnist import MorphoMNIST
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.data.sharded import Shards
 from ccigkit.data.table import ImageTable
+from ccigkit.metrics.cycles import Composition, Reversibility
+from ccigkit.metrics.disentanglement import Disentanglement
+from ccigkit.metrics.effectiveness import Effectiveness
+from ccigkit.metrics.graph import Graph
+from ccigkit.metrics.interventional import Interventional
 from ccigkit.metrics.interventions import Interventions
+from ccigkit.metrics.minimality import Minimality
+from ccigkit.metrics.realism import Realism
+from ccigkit.metrics.truth import Truth
 from ccigkit.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from ccigkit.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
 from ccigkit.objectives.ccig import CCIG
@@ -17,10 +25,13 @@ from ccigkit.objectives.dear import DEAR
 from ccigkit.plugins import hookimpl
 from ccigkit.scm.linear import LinearSCM
 from ccigkit.scm.nonlinear import NonlinearSCM
+from ccigkit.structure.auto import Auto
 from ccigkit.structure.boss import Boss
 from ccigkit.structure.dagma import Dagma
 from ccigkit.structure.gae import GraphAutoencoder
+from ccigkit.structure.ges import GES
 from ccigkit.structure.golem import Golem
+from ccigkit.structure.grasp import GRaSP
 from ccigkit.structure.known import Known
 from ccigkit.structure.notears import Notears
 from ccigkit.structure.pc import PC
@@ -37,12 +48,15 @@ def ccigkit_components() -> list[type]:
         MorphoMNIST,
         CausalCircuit,
         Shards,
+        Auto,
         Boss,
         Known,
         Notears,
         Dagma,
         Golem,
         PC,
+        GES,
+        GRaSP,
         GraphAutoencoder,
         LinearSCM,
         NonlinearSCM,
@@ -55,4 +69,13 @@ def ccigkit_components() -> list[type]:
         CCIG,
         DEAR,
         Interventions,
+        Effectiveness,
+        Composition,
+        Reversibility,
+        Minimality,
+        Truth,
+        Interventional,
+        Realism,
+        Graph,
+        Disentanglement,
     ]

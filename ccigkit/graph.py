@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -115,11 +116,10 @@ class CausalGraph:
         at = [self.names.index(name) for name in names]
         return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes)
 
-    def shd(self, truth: CausalGraph) -> int:
-        """Structural Hamming distance: the pairs whose edge differs; a reversal counts one."""
-        ours, theirs = self.adjacency, truth.reordered(self.names).adjacency
-        differs = ours != theirs
-        return int(np.triu(differs | differs.T).sum())
+    def shd(self, truth: CausalGraph, *, reversal: Literal[1, 2] = 1) -> int:
+        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option."""
+        differs = self.adjacency != truth.reordered(self.names).adjacency
+        return int(differs.sum() if reversal == 2 else np.triu(differs | differs.T).sum())
 
     def to_text(self) -> str:
         """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare."""
@@ -131,12 +131,21 @@ class CausalGraph:
             lines.append(f"{name:<{width}} <- {causes}" if causes else name)
         return "\n".join(lines)
 
-    def to_toml(self) -> str:
-        """`names = [...]` and `edges = ["a -> b : strength", ...]`, to edit by hand and hand back."""
-        edges = [f"{a} -> {b} : {self.strengths[self.index(a), self.index(b)]:.6g}" for a, b in self.edges]
-        quoted = ",\n".join(f'    "{edge}"' for edge in edges)
+    def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:
+        """`names = [...]` and `edges = ["a -> b : strength", ...]`, to edit by hand and hand back.
+
+        A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
+        too, but commented out.
+        """
+        remarks = remarks or {}
+        lines = []
+        for cause, effect in dict.fromkeys((*self.edges, *remarks)):
+            strength = self.strengths[self.index(cause), self.index(effect)]
+            line = f'"{cause} -> {effect} : {strength:.6g}",' if strength else f'# "{cause} -> {effect}",'
+            remark = remarks.get((cause, effect))
+            lines.append(f"    {line}  # {remark}" if remark else f"    {line}")
         names = ", ".join(f'"{name}"' for name in self.names)
-        return f"names = [{names}]\nedges = [\n{quoted}{',' if quoted else ''}\n]\n"
+        return "\n".join([f"names = [{names}]", "edges = [", *lines, "]"]) + "\n"
 
     @classmethod
     def from_toml(cls, path: Path) -> CausalGraph:

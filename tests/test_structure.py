@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,14 @@ import pytest
 import torch
 
 from ccigkit.attributes import Attribute, Table
-from ccigkit.errors import ConfigError, DataError, GraphError
+from ccigkit.components import registry
+from ccigkit.errors import DataError, GraphError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import StructureLearner
 from ccigkit.structure.common import WeightedLearner, canonical, cyclicity, fit_strengths, project
 from ccigkit.structure.gae import GraphAutoencoder
 from ccigkit.structure.known import Known
 from ccigkit.structure.notears import Notears
-from ccigkit.structure.pc import PC, extend, read_endpoints
 from tests.simulate import FACE_TIERS, PENDULUM_TIERS, faces, linear, pendulum
 
 torch.set_num_threads(1)
@@ -28,13 +30,26 @@ JOINT: dict[str, Callable[[tuple[str, ...]], WeightedLearner]] = {
     "gae": lambda names: GraphAutoencoder(names, rounds=6, steps=40, rows=400),
     "gae, as published": lambda names: GraphAutoencoder(names, rounds=6, steps=40, rows=400, faithful=True),
 }
-LEARNERS: dict[str, Make] = {"pc": PC, **JOINT}
+INSTALLED = {learner.name: learner for learner in registry() if issubclass(learner, StructureLearner)}
+LEARNERS: dict[str, Make] = {**{name: INSTALLED[name] for name in INSTALLED if name != "known"}, **JOINT}
 every_learner = pytest.mark.parametrize("make", LEARNERS.values(), ids=LEARNERS)
 every_joint_learner = pytest.mark.parametrize("make", JOINT.values(), ids=JOINT)
 
 
 def table_of(columns: dict[str, np.ndarray]) -> Table:
     return Table.fit([Attribute(name, "continuous") for name in columns], np.stack(list(columns.values()), axis=1))
+
+
+def labels(kinds: list[str], n: int = 600) -> Table:
+    """Attributes a -> b -> c -> d of kinds that alternate, each a coarse reading of a linear chain."""
+    random, columns, before = np.random.default_rng(0), [], np.zeros(n)
+    for _, kind in zip("abcd", cycle(kinds), strict=False):
+        before = before + random.normal(size=n)
+        read = {"binary": before > 0, "categorical": np.digitize(before, [-1, 0.5, 2]), "continuous": before}
+        columns.append(read[kind].astype(float))
+    return Table.fit(
+        [Attribute(name, kind) for name, kind in zip("abcd", cycle(kinds), strict=False)], np.stack(columns, axis=1)
+    )
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
@@ -106,9 +121,27 @@ def test_collinear_columns_give_a_graph(make: Make) -> None:
     assert np.isfinite(graph.strengths).all()
 
 
-def test_collinear_columns_are_refused_by_tests_of_independence() -> None:
-    with pytest.raises(DataError, match="columns x and copy are collinear"):
-        PC(with_a_copy().names).learn(with_a_copy(), Knowledge())
+@pytest.mark.parametrize("name", ["auto", "boss", "pc", "ges", "grasp"])
+def test_collinear_columns_are_refused_where_causes_are_told_apart_by_regression(name: str) -> None:
+    with pytest.raises(DataError, match=r"columns (x and copy|copy and x) are collinear"):
+        INSTALLED[name](with_a_copy().names).learn(with_a_copy(), Knowledge())
+
+
+@every_learner
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_table_may_have_one_attribute_or_two(make: Make, names: str) -> None:
+    table = replace(linear(300), truth=None).reordered(list(names))
+    graph = make(table.names).learn(table, Knowledge())
+    assert len(graph.edges) < len(names)
+
+
+@every_learner
+@pytest.mark.parametrize("kinds", ["binary", "categorical", "binary categorical", "continuous categorical binary"])
+def test_every_kind_of_attribute_gives_a_graph(make: Make, kinds: str) -> None:
+    table = labels(kinds.split())
+    graph = make(table.names).learn(table, Knowledge(forbidden=frozenset({("c", "b")})))
+    assert np.isfinite(graph.strengths).all()
+    assert ("c", "b") not in graph.edges
 
 
 @every_learner
@@ -126,11 +159,11 @@ def test_a_learner_says_nothing_on_the_terminal(make: Make, capfd: pytest.Captur
     assert not err
 
 
-@pytest.mark.parametrize("make", [PC, Notears])
-def test_independent_attributes_have_no_edges(make: Make) -> None:
+@pytest.mark.parametrize("name", ["auto", "boss", "pc", "ges", "grasp", "notears"])
+def test_independent_attributes_have_no_edges(name: str) -> None:
     noise = np.random.default_rng(3).normal(size=(1000, 3))
     table = table_of(dict(zip("xyz", noise.T, strict=True)))
-    assert make(table.names).learn(table, Knowledge()).edges == []
+    assert INSTALLED[name](table.names).learn(table, Knowledge()).edges == []
 
 
 # --- known truths -----------------------------------------------------------------------------------------------------
@@ -156,70 +189,6 @@ def test_the_graph_autoencoder_finds_the_pendulum_given_its_tiers() -> None:
     learner = GraphAutoencoder(table.names, rows=1000)
     assert learner.learn(table, PENDULUM_TIERS).shd(table.truth) == 0
     assert learner.adjacency().abs().max() > 0.3  # its scale has not collapsed
-
-
-def test_pc_orients_a_collider_and_what_follows_from_it() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 2000))
-    hub = x + y + rng.normal(size=2000)
-    table = table_of({"end": hub + rng.normal(size=2000), "hub": hub, "x": x, "y": y})
-    graph = PC(table.names).learn(table, Knowledge())
-    assert set(graph.edges) == {("x", "hub"), ("y", "hub"), ("hub", "end")}
-    assert graph.notes == ()
-
-
-def test_pc_says_what_the_data_leave_undirected() -> None:
-    table = table_of({"x": (x := np.random.default_rng(0).normal(size=500)), "y": x + np.arange(500) % 7})
-    free = PC(table.names).learn(table, Knowledge())
-    assert len(free.edges) == 1
-    assert "undirected" in free.notes[0]
-    told = PC(table.names).learn(table, Knowledge(tiers=(("y",), ("x",))))
-    assert told.edges == [("y", "x")]
-    assert told.notes == ()
-
-
-def test_pc_counts_hard_labels() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 2, (2, 3000))
-    both = np.where(rng.random(3000) < 0.1, rng.integers(0, 2, 3000), x & y)
-    table = Table.fit([Attribute(name, "binary") for name in "xyb"], np.stack([x, y, both], axis=1))
-    assert set(PC(table.names).learn(table, Knowledge()).edges) == {("x", "b"), ("y", "b")}
-
-
-def test_pc_refuses_to_count_grades() -> None:
-    with pytest.raises(DataError, match="Male is graded; use test fisherz"):
-        PC(faces(50).names, test="gsq").learn(faces(50), Knowledge())
-
-
-def test_pc_refuses_an_impossible_level() -> None:
-    with pytest.raises(ConfigError, match="between 0 and 1, got 5"):
-        PC(("a",), alpha=5)
-
-
-def test_the_endpoints_of_causal_learn_are_read_from_cause_to_effect() -> None:
-    from causallearn.graph.GeneralGraph import GeneralGraph
-    from causallearn.graph.GraphNode import GraphNode
-
-    nodes = [GraphNode(name) for name in "abc"]
-    graph = GeneralGraph(nodes)
-    graph.add_directed_edge(nodes[2], nodes[0])
-    adjacent, directed = read_endpoints(graph.graph)
-    assert np.argwhere(directed).tolist() == [[2, 0]]
-    assert np.argwhere(adjacent).tolist() == [[0, 2], [2, 0]]
-
-
-def test_an_extension_makes_no_new_collider_and_keeps_to_the_knowledge() -> None:
-    chain = np.zeros((3, 3), dtype=bool)
-    chain[[0, 1, 1, 2], [1, 0, 2, 1]] = True  # 0 - 1 - 2
-    nothing, anything = np.zeros((3, 3), dtype=bool), ~np.eye(3, dtype=bool)
-    assert np.argwhere(extend(nothing, chain, anything)).tolist() == [[0, 1], [1, 2]]
-    no_cause = anything.copy()
-    no_cause[0] = False
-    assert np.argwhere(extend(nothing, chain, no_cause)).tolist() == [[1, 0], [1, 2]]
-    square = np.zeros((4, 4), dtype=bool)
-    for i in range(4):
-        square[i, (i + 1) % 4] = square[(i + 1) % 4, i] = True
-    assert extend(np.zeros((4, 4), dtype=bool), square, ~np.eye(4, dtype=bool)) is None
 
 
 # --- joint learners ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ccigkit.attributes import Table
+from ccigkit.attributes import Table, Values
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, Knowledge, Matrix, acyclic
 from ccigkit.interfaces import JointStructureLearner
@@ -74,8 +74,25 @@ def canonical(table: Table) -> Table:
     A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
     same data. Names decide only between columns of one skewness.
     """
-    skewness = np.round((table.latents**3).mean(axis=0), 9)
+    latents = table.latents
+    skewness = np.round(np.einsum("nd,nd,nd->d", latents, latents, latents) / len(latents), 9)
     return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
+
+
+def steady(values: Values) -> Values:
+    """Numbers without the last of their digits, where sums over the same rows in another order differ.
+
+    So a search that starts from them does not depend on the order of the rows.
+    """
+    scale = 2.0 ** np.ceil(np.log2(max(np.abs(values).max(initial=0.0), FAINT)))
+    return np.asarray(np.round(values / scale, 11) * scale)
+
+
+def evenly(rows: Values, most: int) -> Values:
+    """At most so many rows [m, d] of [n, d], evenly spread over the sorted ones, whatever order they came in."""
+    ranked = rows[np.lexsort(rows.T[::-1])]
+    count = min(most, len(rows))
+    return np.asarray(ranked[((np.arange(count) + 0.5) * len(rows) / count).astype(int)])
 
 
 def with_strengths(graph: CausalGraph, table: Table) -> CausalGraph:
@@ -110,8 +127,9 @@ def cyclicity(weights: Tensor) -> Tensor:
 class WeightedLearner(JointStructureLearner):
     """A learner of one weight per edge, that pays for cycles by an augmented Lagrangian (Zheng et al., 2018).
 
-    A subclass says how weights explain attributes (`reconstruction`) and how to find them on a table (`fit`). All that
-    training changes is in parameters and buffers, so a checkpoint resumes exactly.
+    A subclass says how weights explain attributes (`reconstruction`) and how to find them on a table (`fit`), and may
+    measure cycles in its own way (`cyclicity`). All that training changes is in parameters and buffers, so a checkpoint
+    resumes exactly.
     """
 
     allowed: Tensor
@@ -132,8 +150,11 @@ class WeightedLearner(JointStructureLearner):
         self.register_buffer("last", torch.full((), torch.inf))  # h at the last tightening
 
     @abstractmethod
-    def fit(self, table: Table) -> None:
-        """Set the weights to what explains the table, whose columns are in the order of the buffers."""
+    def fit(self, table: Table) -> tuple[str, ...]:
+        """Set the weights to what explains the table, whose columns are in the order of the buffers.
+
+        What it returns are notes on how.
+        """
 
     @abstractmethod
     def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
@@ -145,15 +166,19 @@ class WeightedLearner(JointStructureLearner):
         covariance(table)  # refuses a table with too few rows
         self._set(knowledge, ordered.names)
         self.reset_price()
-        self.fit(ordered)
+        notes = self.fit(ordered)
         at = torch.tensor([ordered.attributes.index(name) for name in self.names])
         self._set(knowledge, self.names)
         with torch.no_grad():
             self.weights.copy_(self.weights[at][:, at])
             graph = self.graph()
-            self.weights.copy_(torch.tensor(graph.strengths))
+            self.weights.copy_(torch.tensor(self.settled(graph, table)))
         self.reset_price()
-        return with_strengths(graph, table)
+        return with_strengths(replace(graph, notes=(*notes, *graph.notes)), table)
+
+    def settled(self, graph: CausalGraph, table: Table) -> Matrix:
+        """[d, d], the weights with which joint training begins from a learned graph."""
+        return graph.strengths
 
     def _set(self, knowledge: Knowledge, names: tuple[str, ...]) -> None:
         self.needed.copy_(torch.as_tensor(knowledge.needed(names)))
@@ -172,17 +197,21 @@ class WeightedLearner(JointStructureLearner):
     def loss(self, latents: Tensor) -> Mapping[str, Tensor]:
         """The augmented Lagrangian in its terms: fit, l1 |A|_1, and alpha h + rho/2 h^2."""
         weights = self.adjacency()
-        h = cyclicity(weights)
+        h = self.cyclicity(weights)
         return {
             "reconstruction": self.reconstruction(latents, weights),
             "sparsity": self.l1 * weights.masked_fill(self.needed, 0).abs().sum(),
             "acyclicity": self.alpha * h + self.rho / 2 * h.square(),
         }
 
+    def cyclicity(self, weights: Tensor) -> Tensor:
+        """Of weights [d, d]: a smooth number [], zero exactly where they have no cycle."""
+        return cyclicity(weights)
+
     @torch.no_grad()
     def tighten(self) -> None:
         """Raise alpha by rho h; rho rises tenfold where h has not fallen to a quarter."""
-        h = cyclicity(self.adjacency())
+        h = self.cyclicity(self.adjacency())
         self.alpha += self.rho * h
         if h > 0.25 * self.last:
             self.rho.copy_((self.rho * 10).clamp(max=STEEPEST))

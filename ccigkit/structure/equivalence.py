@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.structure.common import Support, listed
+from ccigkit.structure.common import Support, listed, project
 
 
 def with_class(graph: CausalGraph, knowledge: Knowledge) -> CausalGraph:
@@ -20,6 +20,29 @@ def with_class(graph: CausalGraph, knowledge: Knowledge) -> CausalGraph:
         return graph
     chosen = listed(graph.adjacency & undirected, graph.names)
     return replace(graph, notes=(*graph.notes, f"directed by choice, the data allow either way: {chosen}"))
+
+
+def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowledge: Knowledge) -> CausalGraph:
+    """The DAG chosen of the class of these edges [d, d], held to the knowledge, which wins wherever they differ.
+
+    What is undirected is directed without making a new collider (`extend`), so that earlier columns come out as causes.
+    Where no DAG has just the colliders asked for, those arrows stay that no cycle forbids; a note says so.
+    """
+    allowed, needed = knowledge.allowed(names), knowledge.needed(names)
+    adjacent = (adjacent | needed | needed.T) & (allowed | allowed.T)
+    directed = adjacent & allowed & (directed | ~allowed.T)
+    undirected = adjacent & ~directed & ~directed.T
+    extended, notes = extend(directed, undirected, allowed), []
+    if extended is None:
+        notes.append("the colliders found contradict each other or the knowledge: no acyclic graph has just these")
+        extended = directed | (undirected & allowed)
+    # an arrow of the data enters before a choice, and of two choices the one along the order of the columns
+    rank = extended * (1.0 + directed + np.triu(undirected) / 2)
+    graph = project(rank, needed, names)
+    lost = extended & ~graph.adjacency & ~graph.adjacency.T
+    if lost.any():
+        notes.append(f"cut because they close a cycle of stronger edges: {listed(lost, names)}")
+    return with_class(replace(graph, notes=tuple(notes)), knowledge)
 
 
 def completed(dag: Support, allowed: Support) -> tuple[Support, Support]:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ccigkit.attributes import Table
 from ccigkit.graph import Matrix
-from ccigkit.structure.common import WeightedLearner
+from ccigkit.structure.common import WeightedLearner, evenly, steady
 
 
 class GraphAutoencoder(WeightedLearner):
@@ -25,8 +25,8 @@ class GraphAutoencoder(WeightedLearner):
         rate: learning rate (Adam).
         rounds: how often the price of a cycle is raised.
         steps: steps of each round.
-        rows: how many rows are looked at, drawn once.
-        seed: of the first weights and of the rows.
+        rows: how many rows are looked at, evenly spread over the sorted table.
+        seed: of the first weights.
         faithful: keep the published scale: free messages and decoder, and a threshold relative to the largest weight.
     """
 
@@ -62,12 +62,11 @@ class GraphAutoencoder(WeightedLearner):
                 module.reset_parameters()
         nn.init.uniform_(self.weights, -0.1, 0.1)  # not zero: there neither A nor g1 has a gradient
 
-    def fit(self, table: Table) -> None:
+    def fit(self, table: Table) -> tuple[str, ...]:
         """Rounds of Adam, each at a higher price of a cycle, on the same few rows; the global seed stays as it is."""
         with torch.random.fork_rng(devices=[]):
             self._begin()
-            latents = torch.as_tensor(table.latents).to(self.weights)
-            latents = latents[torch.randperm(len(latents))[: self.rows]]
+        latents = torch.as_tensor(evenly(steady(table.latents), self.rows)).to(self.weights)
         for _ in range(self.rounds):
             optimiser = torch.optim.Adam(self.parameters(), self.rate)
             for _ in range(self.steps):
@@ -76,6 +75,7 @@ class GraphAutoencoder(WeightedLearner):
                 torch.autograd.backward(loss)
                 optimiser.step()
             self.tighten()
+        return ()
 
     def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
         """1/2 |x - g2(A' g1(x))|^2 per row, latents [b, d]."""

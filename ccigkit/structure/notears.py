@@ -1,85 +1,91 @@
-"""NOTEARS: a graph by continuous optimisation."""
+"""NOTEARS: a graph by continuous optimisation, the price of its cycles rising until there are none."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from scipy.linalg import expm
-from scipy.optimize import minimize
-from torch import Tensor
 
-from ccigkit.attributes import Table
+from ccigkit.attributes import Table, Values
 from ccigkit.graph import Matrix
-from ccigkit.structure.common import Support, WeightedLearner, covariance
+from ccigkit.structure.common import Support
+from ccigkit.structure.equations import EquationLearner, Equations, Model, ModelName, priced
+from ccigkit.structure.minimise import minimise
 
-H_TOLERANCE, RHO_MAX, NUDGE = 1e-8, 1e16, 1e-3
+H_TOLERANCE, RHO_MAX = 1e-8, 1e16
+TERMS, LARGEST = 8, 300.0  # of the exponential's series, at a norm below 1/2; and of the norm
 
 
-class Notears(WeightedLearner):
-    """Linear NOTEARS: least squares and L1 under a smooth acyclicity constraint, on standardised attributes.
+class Notears(EquationLearner):
+    """NOTEARS: least squares or likelihood, and L1, under a smooth acyclicity constraint, on standardised attributes.
 
-    Zheng et al. (2018). All attributes are brought to unit spread first, so that their units tell nothing about the
-    order; what is then identifiable is mostly the skeleton, and tiers give the arrows.
+    Zheng et al. (2018), and for logistic and mlp Zheng et al. (2020). All attributes are brought to unit spread first,
+    so that their units tell nothing about the order; what is then identifiable is mostly the skeleton, and tiers give
+    the arrows. Linear equations need only the covariance, so that the time does not depend on the number of rows. In
+    joint training the loss is the linear one, on the latents, whatever the model.
 
     Args:
-        l1: price of an edge, per unit of its standardised weight.
-        threshold: standardised weights below this are no edges.
+        l1: price of an edge, per unit of its weight.
+        threshold: weights below this are no edges.
+        model: linear, logistic (labels 0 and 1), mlp (curved effects), or auto: logistic where all are labels 0 and 1,
+            else linear.
+        standardise: bring attributes to unit spread; without, their scale decides much of the order.
+        hidden: width of each small network of mlp.
+        rows: how many rows logistic and mlp look at, evenly spread over the sorted table.
+        seed: of the first weights of mlp.
     """
 
     name = "notears"
 
-    def __init__(self, names: tuple[str, ...], *, l1: float = 0.02, threshold: float = 0.2) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        l1: float = 0.02,
+        threshold: float = 0.2,
+        model: ModelName = "auto",
+        standardise: bool = True,
+        hidden: int = 10,
+        rows: int = 10_000,
+        seed: int = 0,
+    ) -> None:
         super().__init__(names, l1, threshold)
+        self.model = Model(model, standardise, hidden, rows, seed)
 
-    def fit(self, table: Table) -> None:
-        """The augmented Lagrangian on the covariance: its cost does not depend on the number of rows."""
-        weights = notears(covariance(table), self.allowed.cpu().numpy(), self.l1 * ~self.needed.cpu().numpy())
-        with torch.no_grad():
-            self.weights.copy_(torch.as_tensor(weights))
+    def equations(self, table: Table, allowed: Support, needed: Support) -> Equations:
+        return self.model.equations(table, allowed, needed)
 
-    def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
-        """1/2 |z - z A|^2 per row, latents [b, d]."""
-        return 0.5 * (latents - latents @ weights).square().sum(dim=1).mean()
+    def solve(self, equations: Equations) -> Values:
+        return notears(equations, self.l1)
 
 
-def notears(moments: Matrix, allowed: Support, l1: Matrix) -> Matrix:
-    """[d, d], the least of tr((I-W)' S (I-W))/2 + sum(l1 |W|) subject to h(W) = 0 (Zheng et al., 2018, eq. 8 to 14).
-
-    S [d, d] is the covariance. W = positive - negative part, both bounded below by zero, so that L1 is smooth; weights
-    that are not allowed are no variables at all.
-    """
-    size = len(moments)
-    prices = np.tile(l1[allowed], 2)
-    count = len(prices) // 2
-
-    def unpack(parts: npt.NDArray[np.float64]) -> Matrix:
-        weights = np.zeros((size, size))
-        weights[allowed] = parts[:count] - parts[count:]
-        return weights
-
-    def h_of(weights: Matrix) -> float:
-        return float(np.trace(expm(weights * weights)) - size)
-
-    def lagrangian(parts: npt.NDArray[np.float64], alpha: float, rho: float) -> tuple[float, npt.NDArray[np.float64]]:
-        weights = unpack(parts)
-        exponential = expm(weights * weights)
-        h = np.trace(exponential) - size
-        residual = moments @ (np.eye(size) - weights)
-        value = 0.5 * np.trace((np.eye(size) - weights).T @ residual) + prices @ parts + alpha * h + rho / 2 * h * h
-        slope = (-residual + (alpha + rho * h) * exponential.T * 2 * weights)[allowed]
-        return float(value), np.concatenate([slope, -slope]) + prices
-
-    # On standardised data i -> j and j -> i look alike, and zero is a saddle between them: a nudge towards the order of
-    # the columns decides, where otherwise rounding would.
-    nudge = NUDGE * np.triu(np.ones((size, size)), 1)[allowed]
-    parts, alpha, rho, h = np.concatenate([nudge, np.zeros(count)]), 0.0, 1.0, np.inf
-    while count and h > H_TOLERANCE and rho < RHO_MAX:
-        solved = minimize(lagrangian, parts, (alpha, rho), "L-BFGS-B", jac=True, bounds=[(0, None)] * (2 * count)).x
-        now = h_of(unpack(solved))
-        if now > 0.25 * h:  # not enough: the same step again, at a steeper price
+def notears(equations: Equations, l1: float) -> Values:
+    """[p], the least loss + l1 |parameters| subject to h = 0, by an augmented Lagrangian (Zheng et al., 2018)."""
+    parameters, alpha, rho, before = equations.start, 0.0, 1.0, np.inf
+    while before > H_TOLERANCE and rho < RHO_MAX:
+        lagrangian = priced(equations, cyclicity, alpha, rho)
+        solved = minimise(lagrangian, parameters, l1 * equations.price, equations.tolerance)
+        h, _ = cyclicity(equations.squares(solved))
+        if h > 0.25 * before:  # not enough: the same step again, at a steeper price
             rho *= 10
             continue
-        parts, h = solved, now
+        parameters, before = solved, h
         alpha += rho * h
-    return unpack(parts)
+    return parameters
+
+
+def cyclicity(squares: Matrix) -> tuple[float, Matrix]:
+    """The h of squared weights [d, d], tr exp(squares) - d, and its slope exp(squares)', by scaling and squaring.
+
+    A truncated series is as exact about whether there is a cycle, as all its terms are positive. Where the exponential
+    would be too large for a float, h is infinite.
+    """
+    norm = squares.sum(axis=0).max(initial=0.0)
+    if norm > LARGEST:
+        return np.inf, squares
+    halvings = max(0, int(np.ceil(np.log2(norm + 1e-9))) + 1)
+    identity, scaled = np.eye(len(squares)), squares / 2**halvings
+    exponential = identity + scaled / TERMS
+    for term in range(TERMS - 1, 0, -1):
+        exponential = identity + scaled @ exponential / term
+    for _ in range(halvings):
+        exponential = exponential @ exponential
+    return float(np.trace(exponential)) - len(squares), exponential.T

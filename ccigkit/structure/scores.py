@@ -95,7 +95,13 @@ class Blocks(Score):
     """
 
     def __init__(
-        self, columns: Values, heads: Sequence[slice], blocks: Sequence[slice], penalty: float = 1.0, *, equivalent: bool
+        self,
+        columns: Values,
+        heads: Sequence[slice],
+        blocks: Sequence[slice],
+        penalty: float = 1.0,
+        *,
+        equivalent: bool,
     ) -> None:
         self.size, self.n, self.equivalent = len(heads), len(columns), equivalent
         self.heads, self.blocks = [_positions(h) for h in heads], [_positions(b) for b in blocks]
@@ -125,7 +131,8 @@ class Blocks(Score):
             return self.moments
         at = np.concatenate([self.blocks[cause] for cause in causes])
         known = self.moments[at]
-        return self.moments - known.T @ np.linalg.solve(known[:, at] + LEAST * np.eye(len(at)), known)
+        solved = np.linalg.solve(known[:, at] + LEAST * np.eye(len(at)), known)
+        return np.asarray(self.moments - known.T @ solved)
 
     def _score(self, left: Matrix, target: int, causes: tuple[int, ...]) -> float:
         parameters = len(self.heads[target]) * sum(len(self.blocks[cause]) for cause in causes)

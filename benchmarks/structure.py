@@ -1,0 +1,341 @@
+"""The structure benchmark of the docs: our learners beside the peers that install from the package index.
+
+    uv pip install -e '.[bench]'
+    python benchmarks/structure.py                                  # everything: hours
+    python benchmarks/structure.py --claims notears pc --seeds 0 1  # a part, merged into what is there
+    python benchmarks/structure.py --methods ccigkit:boss --again   # one learner anew, everywhere
+    python benchmarks/structure.py --only-write                     # table and plot from what is there
+
+Every run (method, cell, seed) is a process of its own with one thread, so that no crash, import or memory of one
+touches another. Runs are sequential and interleaved: for each seed, for each cell, all methods, beginning with another
+each time. A run past the limit is stopped, and its method's other seeds of that cell are then left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from structure_data import Cell
+
+ROOT = Path(__file__).parents[1]
+ONE = Path(__file__).with_name("structure_one.py")
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a part of the benchmark is to show: cells, ours and peers that all of them are given to."""
+
+    title: str
+    cells: tuple[str, ...]
+    ours: tuple[str, ...]
+    peers: tuple[str, ...]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Ours and peers."""
+        return self.ours + self.peers
+
+
+ORDER_PEERS = ("causal-learn:boss", "causal-learn:boss:lambda=1", "causal-learn:boss:lambda=0.5", "causal-learn:grasp")
+BIG = "logistic-d40-n200000-raw"
+CLAIMS = {
+    "notears": Claim(
+        "NOTEARS, linear",
+        tuple(
+            f"linear-{size}-{scale}" for size in ("d10-n100000", "d20-n10000", "d50-n1000") for scale in ("raw", "std")
+        ),
+        ("ccigkit:notears",),
+        ("gcastle:notears",),
+    ),
+    "boss": Claim("BOSS, d=50", ("linear-d50-n1000-raw", "linear-d50-n1000-std"), ("ccigkit:boss",), ORDER_PEERS[:3]),
+    "binary": Claim("BOSS on 200,000 rows of labels", (BIG,), ("ccigkit:boss",), ("causal-learn:pc",)),
+    "pc": Claim("PC on 200,000 rows of labels", (BIG,), ("ccigkit:pc",), ("causal-learn:pc",)),
+    "auto-linear": Claim(
+        "auto, linear",
+        ("linear-d20-n1000-std", "linear-d50-n1000-std"),
+        ("ccigkit:auto",),
+        (*ORDER_PEERS, "causal-learn:pc", "gcastle:notears", "dagma:linear"),
+    ),
+    "auto-logistic": Claim(
+        "auto, labels",
+        ("logistic-d10-n5000-raw", "logistic-d20-n5000-raw"),
+        ("ccigkit:auto",),
+        (
+            *ORDER_PEERS,
+            "causal-learn:boss:score=local_score_BDeu",
+            "causal-learn:pc",
+            "causal-learn:ges",
+            "gcastle:notears:loss_type=logistic",
+            "dagma:logistic",
+        ),
+    ),
+    "auto-mlp": Claim(
+        "auto, networks",
+        ("mlp-d10-n1000-std",),
+        ("ccigkit:auto",),
+        (*ORDER_PEERS, "causal-learn:pc", "gcastle:notears-mlp", "dagma:mlp"),
+    ),
+    "notears-mlp": Claim(
+        "NOTEARS, networks",
+        ("mlp-d10-n1000-raw", "mlp-d10-n1000-std"),
+        ("ccigkit:notears:model=mlp",),
+        ("gcastle:notears-mlp", "dagma:mlp"),
+    ),
+    "memory": Claim(
+        "Memory on 200,000 rows",
+        (BIG,),
+        ("ccigkit:auto", "ccigkit:boss", "ccigkit:pc", "ccigkit:notears", "ccigkit:dagma", "ccigkit:golem"),
+        (),
+    ),
+    "all": Claim(
+        "Every learner",
+        ("linear-d20-n1000-raw", "linear-d20-n1000-std"),
+        (
+            *("ccigkit:auto", "ccigkit:boss", "ccigkit:pc", "ccigkit:ges", "ccigkit:grasp"),
+            *("ccigkit:notears", "ccigkit:dagma", "ccigkit:golem", "ccigkit:gae"),
+        ),
+        (*ORDER_PEERS, "causal-learn:pc", "causal-learn:ges", "gcastle:notears", "gcastle:golem", "dagma:linear"),
+    ),
+}
+
+
+def main() -> None:
+    """Run what is asked for and write what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claims", nargs="+", default=list(CLAIMS), choices=CLAIMS, metavar="CLAIM")
+    parser.add_argument("--cells", nargs="+", help="only these cells")
+    parser.add_argument("--methods", nargs="+", help="only methods that begin so, such as ccigkit or gcastle:notears")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--limit", type=int, default=900, help="CPU seconds for one run, imports included")
+    parser.add_argument("--again", action="store_true", help="run what is there already once more")
+    parser.add_argument("--only-write", action="store_true", help="run nothing")
+    parser.add_argument("--records", type=Path, default=ROOT / "benchmarks/structure.json")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs/structure-benchmark.md")
+    given = parser.parse_args()
+    records: list[Record] = json.loads(given.records.read_text()) if given.records.exists() else []
+    if not given.only_write:
+        plan = list(runs([CLAIMS[claim] for claim in given.claims], given.cells, given.methods, given.seeds))
+        if given.again:
+            records = [r for r in records if (r["method"], r["cell"], r["seed"]) not in plan]
+        for run in plan:
+            records = play(run, records, given.limit)
+            given.records.parent.mkdir(parents=True, exist_ok=True)
+            given.records.write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n")
+    given.page.parent.mkdir(parents=True, exist_ok=True)
+    picture = given.page.parent / "images" / f"{given.page.stem}.png"
+    given.page.write_text(page(records, picture.relative_to(given.page.parent)))
+    plot(records, picture)
+
+
+LEGEND = """Graphs are random, two edges per attribute (ER2). Figures are medians over seeds (least to most).
+
+- *SHD*: an undirected edge counts as one error, and so does a reversal.
+- *As a DAG*: undirected edges are directed first, by the rule that ours follow.
+- *Class*: the distance between the equivalence classes: no guess counts, nor an arrow that only a curve tells.
+- *Times*: CPU seconds over those of our first learner in the table.
+- *MiB*: the most memory of the whole process, imports and data included.
+"""
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+Run = tuple[str, str, int]  # method, cell, seed
+
+
+def runs(
+    claims: Iterable[Claim], cells: Sequence[str] | None, methods: Sequence[str] | None, seeds: Iterable[int]
+) -> Iterator[Run]:
+    """Each run once, interleaved: every seed begins with another method, so that no method always runs first."""
+    wanted: dict[str, dict[str, None]] = {}
+    for claim in claims:
+        for cell in claim.cells:
+            wanted.setdefault(cell, {}).update(dict.fromkeys(claim.methods))
+    for seed in seeds:
+        for cell, given in wanted.items():
+            names = [name for name in given if methods is None or name.startswith(tuple(methods))]
+            turn = seed % len(names) if names else 0
+            if cells is None or cell in cells:
+                yield from ((name, cell, seed) for name in names[turn:] + names[:turn])
+
+
+def play(run: Run, records: list[Record], limit: int) -> list[Record]:
+    """The records with one more run, or as they are where it is there already, or its method was too slow here."""
+    method, cell, seed = run
+    there = [r for r in records if (r["method"], r["cell"]) == (method, cell)]
+    if any(r["seed"] == seed or "limit" in r for r in there):
+        return records
+    print(f"{cell}  seed {seed}  {method}", end="  ", flush=True)
+    found = measure(run, limit)
+    print({key: value for key, value in found.items() if key != "edges"}, flush=True)
+    return [*records, {"method": method, "cell": cell, "seed": seed, "machine": machine(), **found}]
+
+
+def measure(run: Run, limit: int) -> Record:
+    """What one run in its own process found, or why it found nothing."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    words = [sys.executable, str(ONE), *map(str, (*run, limit))]
+    done = subprocess.run(words, env={**os.environ, **threads}, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGXCPU:
+        return {"limit": limit}
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200]}
+    found: Record = json.loads(done.stdout.strip().splitlines()[-1])  # what stands above is the peer's own talk
+    return found
+
+
+def machine() -> str:
+    """What the run ran on, in a few words."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def page(records: Sequence[Record], picture: Path) -> str:
+    """The page of the docs: one table per claim and cell."""
+    machines = "; ".join(sorted({r["machine"] for r in records}))
+    versions = sorted({f"{r['method'].split(':')[0]} {r['version']}" for r in records if "version" in r})
+    lines = [
+        "# Structure benchmark",
+        "",
+        f"Written by `benchmarks/structure.py` on {time.strftime('%Y-%m-%d')}.",
+        f"Packages: {', '.join(versions)}.",
+        f"Machine: {machines}; one thread per run, imports outside the clock.",
+        "",
+        LEGEND,
+        f"![accuracy against time]({picture.as_posix()})",
+        "",
+    ]
+    for claim in CLAIMS.values():
+        for cell in claim.cells:
+            mine = [r for r in records if r["cell"] == cell and r["method"] in claim.methods]
+            if mine:
+                lines += [f"## {claim.title}: {cell}", "", *table(claim, mine), "", *agreement(claim, mine)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table(claim: Claim, records: Sequence[Record]) -> list[str]:
+    """One line per method."""
+    heads = (
+        "method",
+        "seeds",
+        "SHD",
+        "as a DAG",
+        "class",
+        "skeleton F1",
+        "arrows F1",
+        "seconds",
+        "CPU s",
+        "times",
+        "MiB",
+    )
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    base = next((m for m in (median(records, name, "cpu") for name in claim.ours) if m is not None), None)
+    for method in claim.methods:
+        mine = [r for r in records if r["method"] == method]
+        done = [r for r in mine if "shd" in r]
+        if not mine:
+            continue
+        name = method.replace(":", " ")
+        if not done:
+            why = mine[0].get("error") or f"stopped after {mine[0]['limit']} CPU s"
+            lines.append(f"| {name} | 0 | {why.replace('|', '/')} |" + " |" * (len(heads) - 3))
+            continue
+        cyclic = sum(r["cyclic"] for r in done)
+        cells = [
+            f"{name} ({cyclic} of {len(done)} with a cycle)" if cyclic else name,
+            str(len(done)),
+            *(spread(done, key, "g") for key in ("shd", "as_dag", "of_class")),
+            *(spread(done, key, ".2f") for key in ("skeleton", "arrows")),
+            *(spread(done, key, ".3g") for key in ("wall", "cpu")),
+            f"{statistics.median(r['cpu'] for r in done) / base:.1f}" if base else "",
+            spread(done, "mib", ".0f"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def agreement(claim: Claim, records: Sequence[Record]) -> list[str]:
+    """Whether our PC finds what causal-learn's own call does: its skeleton, and every arrow that it directs."""
+    if not {"ccigkit:pc", "causal-learn:pc"} <= set(claim.methods):
+        return []
+    graphs = {(r["method"], r["seed"]): set(map(tuple, r["edges"])) for r in records if "edges" in r}
+    same = []
+    for (method, seed), ours in graphs.items():
+        if method == "ccigkit:pc" and (theirs := graphs.get(("causal-learn:pc", seed))) is not None:
+            both_ways = {(j, i) for i, j in ours} | ours
+            same.append({(j, i) for i, j in theirs} | theirs == both_ways and directed(theirs) <= ours)
+    return [f"Our PC finds the graph of causal-learn's in {sum(same)} of {len(same)} seeds.", ""] if same else []
+
+
+def directed(edges: set[tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """The edges that are there one way only."""
+    return {(i, j) for i, j in edges if (j, i) not in edges}
+
+
+def median(records: Iterable[Record], method: str, key: str) -> float | None:
+    """The median of a figure over a method's seeds, or None where it has none."""
+    values = [r[key] for r in records if r["method"] == method and key in r]
+    return statistics.median(values) if values else None
+
+
+def spread(records: Sequence[Record], key: str, how: str) -> str:
+    """The median over seeds, and least and most where they differ."""
+    values = [r[key] for r in records]
+    least, middle, most = (format(v, how) for v in (min(values), statistics.median(values), max(values)))
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
+def order(cell: str) -> tuple[str, int, int, str]:
+    """By model, then by size."""
+    parsed = Cell.parse(cell)
+    return parsed.model, parsed.d, parsed.n, parsed.scale
+
+
+def plot(records: Sequence[Record], path: Path) -> None:
+    """Every cell a panel: SHD against CPU seconds, ours full and peers hollow; lower left is better."""
+    from matplotlib.figure import Figure
+
+    cells = sorted({r["cell"] for r in records if "shd" in r}, key=order)
+    if not cells:
+        return
+    columns = min(3, len(cells))
+    rows = -(-len(cells) // columns)
+    figure = Figure(figsize=(5.2 * columns, 3.9 * rows), layout="constrained")
+    for panel, cell in enumerate(cells):
+        axes = figure.add_subplot(rows, columns, panel + 1)
+        axes.set_title(cell, fontsize=10, loc="left")
+        axes.set_xscale("log")
+        axes.set_xlabel("CPU seconds", fontsize=8)
+        axes.set_ylabel("SHD", fontsize=8)
+        axes.tick_params(labelsize=8)
+        mine = [r for r in records if r["cell"] == cell and "shd" in r]
+        for method in dict.fromkeys(r["method"] for r in mine):
+            at = [statistics.median(r[key] for r in mine if r["method"] == method) for key in ("cpu", "shd")]
+            own = method.startswith("ccigkit")
+            colour = "#3f51b5" if own else "#c62828"
+            axes.plot(*at, "o", color=colour, markerfacecolor=colour if own else "none")
+            label = method.removeprefix("ccigkit:").replace(":", " ")
+            axes.annotate(label, (at[0], at[1]), (4, 3), textcoords="offset points", fontsize=6.5, color=colour)
+        axes.set_ylim(bottom=-1)
+        axes.margins(x=0.25)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

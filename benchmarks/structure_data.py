@@ -1,0 +1,100 @@
+"""Tables for benchmarks/structure.py, drawn from random graphs as in the papers of the learners compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+Edges = npt.NDArray[np.bool_]
+Model = Literal["linear", "logistic", "mlp"]
+Scale = Literal["raw", "std"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table is drawn from: the model, the number of attributes and of rows, and whether it is standardised."""
+
+    model: Model
+    d: int
+    n: int
+    scale: Scale
+
+    @classmethod
+    def parse(cls, name: str) -> Cell:
+        """The cell of a name such as "linear-d10-n1000-std".
+
+        Raises:
+            ValueError: where the name is none.
+        """
+        models, scales = "|".join(get_args(Model)), "|".join(get_args(Scale))
+        found = re.fullmatch(rf"({models})-d(\d+)-n(\d+)-({scales})", name)
+        if not found or (found[1] == "logistic" and found[4] == "std"):
+            raise ValueError(f"{name!r} is no cell; write one such as linear-d10-n1000-std or logistic-d10-n5000-raw")
+        return cls(found[1], int(found[2]), int(found[3]), found[4])  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"{self.model}-d{self.d}-n{self.n}-{self.scale}"
+
+    @property
+    def binary(self) -> bool:
+        """Whether its attributes are labels 0 and 1."""
+        return self.model == "logistic"
+
+
+def draw(cell: Cell, seed: int) -> tuple[Matrix, Edges]:
+    """Rows [n, d] and the graph [d, d] that made them; raw and standardised cells share their draws."""
+    rng = np.random.default_rng([seed, cell.d, cell.n, get_args(Model).index(cell.model)])
+    truth = erdos_renyi(cell.d, 2 * cell.d, rng)
+    order = np.argsort(truth_depth(truth), kind="stable")
+    rows = np.zeros((cell.n, cell.d))
+    for j in order:
+        rows[:, j] = follow(cell.model, rows[:, truth[:, j]], rng)
+    if cell.scale == "std":
+        rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    return rows, truth
+
+
+def erdos_renyi(size: int, edges: int, rng: np.random.Generator) -> Edges:
+    """[d, d], a DAG with this many edges, all such along a random order alike (ER2: two per attribute)."""
+    pairs = np.argwhere(np.triu(np.ones((size, size), dtype=bool), 1))
+    chosen = pairs[rng.choice(len(pairs), min(edges, len(pairs)), replace=False)]
+    order = rng.permutation(size)
+    truth = np.zeros((size, size), dtype=bool)
+    truth[order[chosen[:, 0]], order[chosen[:, 1]]] = True
+    return truth
+
+
+def truth_depth(truth: Edges) -> npt.NDArray[np.int_]:
+    """[d], the length of the longest path that ends at each attribute."""
+    depth = np.zeros(len(truth), dtype=int)
+    for _ in range(len(truth)):
+        depth = np.where(truth, depth[:, None] + 1, 0).max(axis=0)
+    return depth
+
+
+def follow(model: Model, causes: Matrix, rng: np.random.Generator) -> Matrix:
+    """One attribute [n] from its causes [n, p]; weights are uniform on +-[0.5, 2] and noise has unit variance.
+
+    Linear and logistic: Zheng et al. (2018). MLP: one hidden layer of 100 sigmoids, Zheng et al. (2020).
+    """
+    n, p = causes.shape
+    if model == "mlp":
+        effect = 0.0
+        if p:
+            inner, outer = weights((p, 100), rng), weights((100,), rng)
+            effect = 1 / (1 + np.exp(-causes @ inner)) @ outer
+        return np.asarray(effect + rng.normal(size=n))
+    score = causes @ weights((p,), rng)
+    if model == "logistic":
+        return (rng.random(n) < 1 / (1 + np.exp(-score))).astype(np.float64)
+    return np.asarray(score + rng.normal(size=n))
+
+
+def weights(shape: tuple[int, ...], rng: np.random.Generator) -> Matrix:
+    """Uniform on +-[0.5, 2]."""
+    return rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape)

@@ -1,0 +1,197 @@
+"""One run of benchmarks/structure.py, in a process of its own: one learner, one table, one line of JSON.
+
+    python benchmarks/structure_one.py ccigkit:boss:score=gaussian linear-d20-n1000-std 0 900
+
+The last figure is the limit in CPU seconds, past which the system ends the process. The clock runs from the rows [n, d]
+in memory to the graph [d, d]. Imports come before it, also those of a first call: of the learner on a tiny table, or,
+where that would take long, of an optimiser of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from structure_data import Cell, Edges, Matrix, draw
+
+Learn = Callable[[Matrix], Any]  # rows [n, d] to edges [d, d], nonzero where row causes column; both ways: undirected
+
+
+def main() -> None:
+    """Run what the arguments say and print what was found."""
+    method, cell, seed, limit = sys.argv[1], Cell.parse(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    package, learner, options = parse_method(method)
+    learn = FACTORIES[package](learner, options, cell)
+    if package in ("ccigkit", "causal-learn"):
+        tiny, _ = draw(Cell(cell.model, 4, 200, cell.scale), 0)
+        learn(tiny)
+    else:
+        step_once()
+    rows, truth = draw(cell, seed)
+    random.seed(seed)  # causal-learn's BOSS shuffles
+    np.random.seed(seed)  # noqa: NPY002  gcastle draws from it
+    before = peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = np.asarray(learn(rows)) != 0
+    spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "mib": peak(), "mib_before": before}
+    print(json.dumps({**spent, **judge(found, truth), "version": version(package)}))
+
+
+def step_once() -> None:
+    """One step of an optimiser: torch imports much of itself at the first."""
+    import torch
+
+    weight = torch.ones(1, requires_grad=True)
+    weight.square().sum().backward()
+    torch.optim.Adam([weight]).step()
+
+
+def parse_method(method: str) -> tuple[str, str, dict[str, Any]]:
+    """Package, learner and options of a name such as "gcastle:notears:lambda1=0.05,loss_type=logistic"."""
+    package, learner, text = [*method.split(":", 2), ""][:3]
+    pairs = (item.split("=", 1) for item in text.split(",") if item)
+    return package, learner, {key: read(value) for key, value in pairs}
+
+
+def read(value: str) -> Any:
+    """A number or true or false where it is one, text otherwise."""
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def peak() -> float:
+    """The most memory that this process has had, in MiB."""
+    scale = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def judge(found: Edges, truth: Edges) -> dict[str, Any]:
+    """A graph, or an equivalence class, against the truth.
+
+    In `shd` an undirected edge counts one, as a reversal does; `as_dag` directs it first, by the rule that ours do;
+    `of_class` compares the two equivalence classes.
+    """
+    from ccigkit.graph import reachability
+    from ccigkit.structure.compare import score
+    from ccigkit.structure.equivalence import completed, extend
+
+    anything = ~np.eye(len(truth), dtype=bool)
+    arrows, undirected = found & ~found.T, found & found.T
+    loops = bool(np.diag(reachability(arrows)).any())
+    dag = arrows if loops else extend(arrows, undirected, anything)
+    if loops or dag is None:
+        dag, ours = found, found
+    else:
+        ours = np.logical_or(*completed(dag, anything))
+    return {
+        "shd": shd(found, truth),
+        "as_dag": shd(dag, truth),
+        "of_class": shd(ours, np.logical_or(*completed(truth, anything))),
+        "skeleton": score(np.triu(found | found.T), np.triu(truth | truth.T)).f1,
+        "arrows": score(arrows, truth).f1,
+        "undirected": int(undirected.sum()) // 2,
+        "cyclic": loops,
+        "edges": np.argwhere(found).tolist(),
+    }
+
+
+def shd(a: Edges, b: Edges) -> int:
+    """The pairs that two graphs [d, d], undirected edges both ways, join differently."""
+    differs = a != b
+    return int(np.triu(differs | differs.T).sum())
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+
+def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+    """One of ours, on the table as it stands: on raw cells, learners that would standardise are told not to."""
+    from ccigkit.attributes import Attribute, Table
+    from ccigkit.components import build, options_of, registry
+    from ccigkit.graph import Knowledge
+
+    if cell.scale == "raw" and not cell.binary and "standardise" in options_of(registry().get("structure", name)):
+        options = {"standardise": False, **options}
+    kind = "binary" if cell.binary else "continuous"
+
+    def learn(rows: Matrix) -> Any:
+        names = tuple(f"x{j}" for j in range(rows.shape[1]))
+        table = Table.fit([Attribute(n, kind) for n in names], rows)
+        return build("structure", {"name": name, **options}, {"names": names}).learn(table, Knowledge()).adjacency
+
+    return learn
+
+
+def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+    """PC, GES, GRaSP or BOSS; `lambda` is the price of a parameter in their BIC."""
+    from causallearn.search.ConstraintBased.PC import pc
+    from causallearn.search.PermutationBased.BOSS import boss
+    from causallearn.search.PermutationBased.GRaSP import grasp
+    from causallearn.search.ScoreBased.GES import ges
+
+    score = options.get("score", "local_score_BIC_from_cov")
+    prices = {"lambda_value": options["lambda"]} if "lambda" in options else None
+    test = options.get("test", "gsq" if cell.binary else "fisherz")
+
+    def learn(rows: Matrix) -> Any:
+        if name == "pc":
+            marks = pc(rows, options.get("alpha", 0.01), test, show_progress=False).G.graph
+        elif name == "ges":
+            marks = ges(rows, score, parameters=prices)["G"].graph
+        else:
+            marks = {"boss": boss, "grasp": grasp}[name](rows, score, parameters=prices, verbose=False).graph
+        return (marks == -1) & (marks.T != 0)  # [i, j] == -1 is a tail at i: i -> j, or i - j where both are
+
+    return learn
+
+
+def gcastle_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+    """NOTEARS, linear or of networks, or GOLEM."""
+    from castle.algorithms import GOLEM, Notears, NotearsNonlinear
+
+    kinds = {"notears": Notears, "notears-mlp": NotearsNonlinear, "golem": GOLEM}
+
+    def learn(rows: Matrix) -> Any:
+        learner = kinds[name](**options)
+        learner.learn(rows)
+        return learner.causal_matrix
+
+    return learn
+
+
+def dagma_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+    """DAGMA: linear, logistic, or of networks."""
+    import torch
+    from dagma.linear import DagmaLinear
+    from dagma.nonlinear import DagmaMLP, DagmaNonlinear
+
+    def learn(rows: Matrix) -> Any:
+        if name == "mlp":
+            torch.manual_seed(0)
+            model = DagmaMLP(dims=[rows.shape[1], 10, 1], bias=True, dtype=torch.double)
+            return DagmaNonlinear(model, dtype=torch.double).fit(rows, **options)
+        return DagmaLinear({"linear": "l2", "logistic": "logistic"}[name]).fit(rows, **options)
+
+    return learn
+
+
+FACTORIES: dict[str, Callable[[str, dict[str, Any], Cell], Learn]] = {
+    "ccigkit": ccigkit_learner,
+    "causal-learn": causal_learn_learner,
+    "gcastle": gcastle_learner,
+    "dagma": dagma_learner,
+}
+
+
+if __name__ == "__main__":
+    main()
