@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -33,15 +34,22 @@ from ccigkit.model import CausalImageModel, load_model, save_model
 from ccigkit.report import (
     SHOWN,
     attribute_table,
+    comparison_table,
+    counting,
     describe_graph,
+    describe_sortability,
     facts_table,
+    frequency_table,
     interventions_picture,
     progress,
     sample_picture,
     summary,
 )
 from ccigkit.run import Run
+from ccigkit.structure.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.common import fit_strengths
+from ccigkit.structure.compare import Comparison, Distances, adjustment_distances, compare
+from ccigkit.structure.sortability import r2_sortability, varsortability
 from ccigkit.training import (
     Training,
     batch_rows,
@@ -51,6 +59,8 @@ from ccigkit.training import (
     keep_memory,
     read_batch,
 )
+
+ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,21 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     return Learned(graph, learner, time.perf_counter() - start)
 
 
-def show_graph(config: Config, path: Path | None, out: Sequence[Path], console: Console) -> None:
-    """Learn and show the graph of a data set's attributes, or of a table in a file, without any images."""
+def show_graph(
+    config: Config,
+    path: Path | None,
+    out: Sequence[Path],
+    console: Console,
+    *,
+    truth: Path | None = None,
+    samples: int = 0,
+    workers: int = 0,
+) -> None:
+    """Learn and show the graph of a data set's attributes, or of a table in a file, without any images.
+
+    It is compared with the true graph, in the file `truth` or the data set's own, where there is one. With `samples` it
+    is learned again from as many resamples, and what is written is their consensus.
+    """
     if bad := [str(file) for file in out if file.suffix not in (".toml", ".png")]:
         raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
     if path is not None:
@@ -84,16 +107,62 @@ def show_graph(config: Config, path: Path | None, out: Sequence[Path], console: 
     else:
         data: DataModule = build("data", config.tables["data"], {})
         table, known = data.table(), data.knowledge
+    if truth is not None:
+        table = replace(table, truth=CausalGraph.from_toml(truth).reordered(table.names))
     torch.manual_seed(config.train.seed)
     with console.status(f"learning the graph of {len(table.values)} rows, {len(table.names)} attributes"):
         learned = learn_graph(config, table, known)
-    describe_graph(console, learned, table.truth, config.knowledge.added_to(known))
+    knowledge = config.knowledge.added_to(known)
+    describe_graph(console, learned, table.truth, knowledge)
+    graphs, title, remarks, shares = {ALL_ROWS: learned.graph}, f"learned by {learned.learner.name}", None, None
+    if samples:
+        resampled = resample_graph(config, table, knowledge, learned, console, samples, workers)
+        graphs[CONSENSUS], remarks, shares = resampled.graph, resampled.remarks(), resampled.arrows
+        title += f": how often in {resampled.samples} resamples"
+    judge_graphs(graphs, table, console)
+    graph = graphs.get(CONSENSUS, learned.graph)
     for file in out:
         if file.suffix == ".toml":
-            write_text(file, learned.graph.to_toml())
+            write_text(file, graph.to_toml(remarks))
         else:
-            save_graph(learned.graph, file, f"learned by {learned.learner.name}")
+            save_graph(graph, file, title, shares)
         console.print(f"wrote {file}", highlight=False)
+
+
+def resample_graph(
+    config: Config, table: Table, knowledge: Knowledge, learned: Learned, console: Console, samples: int, workers: int
+) -> Bootstrap:
+    """Learn the graph again from resamples of the table, and show how often they give each edge."""
+    with counting(console, "learning from resamples", samples) as tell:
+        resampled = bootstrap(
+            learned.learner,
+            table,
+            knowledge,
+            samples=samples,
+            seed=config.train.seed,
+            workers=workers,
+            tell=tell,
+        )
+    console.print(frequency_table(resampled, learned.graph))
+    for note in resampled.graph.notes:
+        console.print(f"[dim]note: {note}[/dim]")
+    return resampled
+
+
+def judge_graphs(graphs: Mapping[str, CausalGraph], table: Table, console: Console) -> None:
+    """Compare graphs by name with the truth, if there is one, and say how much of the order the data's scale gives."""
+    if table.truth is not None:
+        console.print(comparison_table({name: against(found, table.truth) for name, found in graphs.items()}))
+        if find_spec("gadjid") is None:
+            console.print("SID and ancestor distance: pip install 'ccigkit[metrics]'", style="dim", markup=False)
+    whose, graph = (ALL_ROWS, graphs[ALL_ROWS]) if table.truth is None else ("the true graph", table.truth)
+    variance, r2 = varsortability(table.values, graph.adjacency), r2_sortability(table.latents, graph.adjacency)
+    describe_sortability(console, variance, r2, whose)
+
+
+def against(graph: CausalGraph, truth: CausalGraph) -> tuple[Comparison, Distances | None]:
+    """A graph against the truth, edge by edge, and by its effects where gadjid is installed."""
+    return compare(graph, truth), adjustment_distances(graph, truth) if find_spec("gadjid") else None
 
 
 # --- train ------------------------------------------------------------------------------------------------------------
@@ -280,7 +349,10 @@ def evaluate(folders: Sequence[Path], metrics: Sequence[str], console: Console) 
             metric = build("metric", {"name": name}, {})
             with console.status(f"{folder}: {name}"):
                 measured = metric.measure(model, data)
-            rows += [{"run": str(folder), "metric": name, **_known(row)} for row in measured]
+            about = {"run": str(folder), "metric": name}
+            if data.preprocess_id:
+                about["preprocess_id"] = data.preprocess_id
+            rows += [about | _known(row) for row in measured]
         write_json(Run(folder).folder / "evaluation.json", [row for row in rows if row["run"] == str(folder)])
     return rows
 

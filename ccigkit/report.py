@@ -23,8 +23,11 @@ from ccigkit.run import Run
 
 if TYPE_CHECKING:
     from ccigkit.experiment import Learned
+    from ccigkit.structure.bootstrap import Bootstrap
+    from ccigkit.structure.compare import Comparison, Distances
 
 SHOWN = 8  # images in a row of a picture
+TELLING = 0.85  # a sortability so far from 1/2, on either side, all but gives the order
 
 # --- while training ---------------------------------------------------------------------------------------------------
 
@@ -54,6 +57,15 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
                 spoken = time.monotonic()
 
         yield tell
+
+
+@contextmanager
+def counting(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A live line on a terminal that counts to a total; elsewhere silence."""
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -102,6 +114,49 @@ def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None
         console.print(f"[dim]note: {note}[/dim]")
     if truth is not None:
         console.print(f"SHD to the true graph: [bold]{graph.shd(truth)}[/bold] (of {len(truth.edges)} true edges)")
+
+
+def frequency_table(resampled: Bootstrap, learned: CausalGraph) -> Table:
+    """How often resamples give each edge, those of the consensus first; beside it the graph of all rows."""
+    consensus = resampled.graph
+    table = Table("edge", title=f"{resampled.samples} resamples")
+    for heading in ("strength", "joined", "this way", "all rows"):
+        table.add_column(heading, justify="right")
+    for cause, effect in resampled.remarks():
+        at = consensus.index(cause), consensus.index(effect)
+        inside = consensus.adjacency[at]
+        whole = "yes" if learned.adjacency[at] else "reversed" if learned.adjacency[at[::-1]] else "no"
+        table.add_row(
+            f"{cause} -> {effect}",
+            f"{consensus.strengths[at]:+.2f}" if inside else "left out",
+            f"{resampled.adjacent[at]:.0%}",
+            f"{resampled.arrows[at]:.0%}",
+            whole,
+            style="" if inside else "dim",
+        )
+    return table
+
+
+def comparison_table(compared: Mapping[str, tuple[Comparison, Distances | None]]) -> Table:
+    """Graphs by name against the true one: P, R and F1 are precision, recall and their mean."""
+    table = Table(
+        "against the true graph", "SHD", "skeleton P / R / F1", "arrows P / R / F1", "AUPRC", "SID", "ancestor"
+    )
+    for name, (found, distances) in compared.items():
+        shares = (f"{s.precision:.2f} / {s.recall:.2f} / {s.f1:.2f}" for s in (found.skeleton, found.arrows))
+        effects = (f"{n} of {distances.pairs}" for n in (distances.sid, distances.ancestor)) if distances else "--"
+        table.add_row(name, str(found.shd), *shares, f"{found.auprc:.2f}", *effects)
+    return table
+
+
+def describe_sortability(console: Console, variance: float, r2: float, whose: str) -> None:
+    """Print how much of the order a sort would find, and what that means where it is much."""
+    lines = [f"varsortability {variance:.2f}, R2-sortability {r2:.2f}, of {whose} (0.50 tells nothing of its order)"]
+    if max(1 - variance, variance) >= TELLING:
+        lines.append("the raw variances all but give the order: distrust what learners find without standardising")
+    if max(1 - r2, r2) >= TELLING:
+        lines.append("how well the others explain each attribute all but gives the order, even when standardised")
+    console.print("\n".join(lines), style="dim", highlight=False)
 
 
 def summary(model: CausalImageModel, config: Config, run: Run, truth: CausalGraph | None) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def test_the_core_meets_what_comes_along_through_the_registry_alone() -> None:
     past = {(a, b) for a, b in edges() if b in BROUGHT and a not in BROUGHT}
     assert past == EXCEPTIONS
     named = {name for path in MODULES if part_of(path) == "experiment" for name in imports_of(path)}
-    assert {name for name in named if name.split(".")[0] in BROUGHT} == {"structure.common"}  # no learner, but a tool
+    tools = {f"structure.{tool}" for tool in ("bootstrap", "common", "compare", "sortability")}  # but no learner
+    assert {name for name in named if name.split(".")[0] in BROUGHT} == tools
 
 
 def test_the_kinds_that_come_along_do_not_lean_on_one_another() -> None:

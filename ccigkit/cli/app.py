@@ -102,6 +102,15 @@ def graph(
     out: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
     ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="The true graph, to compare with what is learned.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Learn from N resamples too: how sure is each edge?")
+    ] = 0,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Processes that learn from resamples; 0 for one per core.")
+    ] = 0,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
     from ccigkit.experiment import show_graph
@@ -109,7 +118,7 @@ def graph(
     given = arguments or []
     table = Path(given[0]) if given and Path(given[0]).suffix in (".csv", ".parquet") and "=" not in given[0] else None
     resolved = _resolve(config, recipe, {"data": data, "structure": structure}, {}, given[1:] if table else given)
-    show_graph(resolved, table, out or [], _console())
+    show_graph(resolved, table, out or [], _console(), truth=truth, samples=bootstrap, workers=workers)
 
 
 @app.command()

@@ -1,0 +1,125 @@
+"""The structure benchmark: its tables, the order of its runs, and what it writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ccigkit.graph import find_cycle
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import structure
+
+    return structure
+
+
+@pytest.fixture
+def data(benchmark: ModuleType) -> ModuleType:
+    return sys.modules["structure_data"]
+
+
+def record(method: str, seed: int = 0, **more: Any) -> dict[str, Any]:
+    figures = dict.fromkeys(("wall", "cpu", "mib", "shd", "as_dag", "of_class", "skeleton", "arrows"), 1.0)
+    return {
+        "method": method, "cell": "logistic-d40-n200000-raw", "seed": seed, "machine": "here", "version": "1",
+        "cyclic": False, "edges": [[0, 1]], **figures, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["linear-d8-n400-raw", "mlp-d8-n400-std", "logistic-d8-n400-raw"])
+def test_a_table_follows_its_graph(data: ModuleType, name: str) -> None:
+    cell = data.Cell.parse(name)
+    assert str(cell) == name
+    rows, truth = data.draw(cell, 3)
+    assert rows.shape == (400, 8)
+    assert truth.sum() == 16  # two edges per attribute
+    assert find_cycle(truth) == []
+    again, _ = data.draw(cell, 3)
+    np.testing.assert_array_equal(again, rows)
+    assert not np.array_equal(data.draw(cell, 4)[1], truth)
+    assert set(np.unique(rows)) == {0, 1} if cell.binary else len(np.unique(rows)) == rows.size
+    roots = rows[:, ~truth.any(axis=0)]
+    assert abs(np.corrcoef(roots, rowvar=False) - np.eye(roots.shape[1])).max() < 0.2
+
+
+def test_raw_and_standardised_tables_share_their_draws(data: ModuleType) -> None:
+    raw, truth = data.draw(data.Cell.parse("linear-d5-n300-raw"), 0)
+    scaled, same = data.draw(data.Cell.parse("linear-d5-n300-std"), 0)
+    np.testing.assert_array_equal(truth, same)
+    np.testing.assert_allclose((raw - raw.mean(axis=0)) / raw.std(axis=0), scaled)
+
+
+def test_the_weights_of_a_linear_table_are_those_promised(data: ModuleType) -> None:
+    rows, truth = data.draw(data.Cell.parse("linear-d6-n50000-raw"), 1)
+    for j in np.flatnonzero(truth.any(axis=0)):
+        fitted = np.linalg.lstsq(rows[:, truth[:, j]], rows[:, j])[0]
+        assert ((abs(fitted) > 0.45) & (abs(fitted) < 2.05)).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "linear-d10-n1000", "cubic-d10-n1000-raw", "logistic-d10-n1000-std"])
+def test_what_is_no_cell_is_refused(data: ModuleType, name: str) -> None:
+    with pytest.raises(ValueError, match="is no cell"):
+        data.Cell.parse(name)
+
+
+def test_every_claim_names_cells(benchmark: ModuleType, data: ModuleType) -> None:
+    assert all(str(data.Cell.parse(cell)) == cell for claim in benchmark.CLAIMS.values() for cell in claim.cells)
+
+
+def test_runs_are_interleaved_and_each_is_there_once(benchmark: ModuleType) -> None:
+    claims = [benchmark.CLAIMS[name] for name in ("binary", "pc")]
+    plan = list(benchmark.runs(claims, None, None, [0, 1]))
+    assert len(plan) == len(set(plan)) == 6
+    assert [seed for _, _, seed in plan] == [0, 0, 0, 1, 1, 1]
+    assert plan[0][0] != plan[3][0]  # another method begins
+    assert {m for m, _, _ in benchmark.runs(claims, None, ["ccigkit"], [0])} == {"ccigkit:boss", "ccigkit:pc"}
+    assert list(benchmark.runs(claims, ["linear-d10-n100-raw"], None, [0])) == []
+
+
+def test_what_is_there_or_was_too_slow_is_not_run_again(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "measure", lambda *_: pytest.fail("it ran"))
+    slow = {"method": "a:b", "cell": "c", "seed": 0, "machine": "here", "limit": 9}
+    assert benchmark.play(("a:b", "c", 0), [slow], 9) == [slow]
+    assert benchmark.play(("a:b", "c", 1), [slow], 9) == [slow]
+
+
+def test_the_page_tells_of_what_was_too_slow_and_what_broke(benchmark: ModuleType) -> None:
+    records = [
+        record("ccigkit:boss", cpu=0.5),
+        record("ccigkit:boss", seed=1, cpu=1.5),
+        {"method": "causal-learn:pc", "cell": "logistic-d40-n200000-raw", "seed": 0,
+         "machine": "here", "limit": 60},
+    ]  # fmt: skip
+    text = benchmark.page(records, Path("images/x.png"))
+    assert "| ccigkit boss | 2 | 1 | 1 | 1 | 1.00 | 1.00 | 1 | 1 (0.5 to 1.5) | 1.0 | 1 |" in text
+    assert "| causal-learn pc | 0 | stopped after 60 CPU s |" in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {12}
+
+
+def test_graphs_agree_where_all_that_theirs_directs_ours_directs_alike(benchmark: ModuleType) -> None:
+    claim = benchmark.CLAIMS["pc"]
+    theirs = record("causal-learn:pc", edges=[[0, 1], [1, 2], [2, 1]])
+    same, other = (record("ccigkit:pc", edges=edges) for edges in ([[0, 1], [2, 1]], [[1, 0], [2, 1]]))
+    assert "in 1 of 1 seeds" in benchmark.agreement(claim, [theirs, same])[0]
+    assert "in 0 of 1 seeds" in benchmark.agreement(claim, [theirs, other])[0]
+
+
+def test_a_run_is_a_process_that_says_what_it_found_or_why_not(benchmark: ModuleType) -> None:
+    found = benchmark.measure(("ccigkit:notears", "linear-d4-n200-std", 0), 300)
+    assert found["cpu"] > 0
+    assert found["shd"] <= 6
+    assert found["mib"] >= found["mib_before"] > 10
+    assert (
+        "unknown structure 'nothing'" in benchmark.measure(("ccigkit:nothing", "linear-d4-n200-std", 0), 300)["error"]
+    )
