@@ -40,7 +40,7 @@ UPWARDS = {("model", "components")}
 # What the core reads of what it brings along, past the registry.
 EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {("experiment", "structure")}
 # Between the parts that come along: metrics train a network of their own, with the objectives' supervision.
-NEIGHBOURS = {("metrics", "networks"), ("metrics", "objectives")}
+NEIGHBOURS = {("metrics", "networks"), ("metrics", "objectives"), ("metrics", "structure")}
 
 MODULES = sorted(HOUSE.rglob("*.py"))
 
