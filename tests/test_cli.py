@@ -246,7 +246,7 @@ def test_runs_are_measured_beside_their_controls(run: Path, tmp_path: Path, monk
     mine = [row for row in rows if row["run"] == str(one)]
     assert json.loads((one / "evaluation.json").read_text())[0]["row"] == mine[0]["row"]
     assert {(row["do"], row["row"]) for row in mine} == {
-        (name, kind) for name in NAMES for kind in ("model", "identity", "oracle", "predictor")
+        (name, kind) for name in NAMES for kind in ("model", "drawn", "identity", "oracle", "predictor")
     }
     by = {(row["do"], row["row"]): row for row in mine}
     for name in NAMES:
