@@ -1,6 +1,6 @@
 """Images of your own: a folder of pictures and a table of what is in them, from the files to a counterfactual.
 
-python examples/06_own_images.py FOLDER
+python examples/06_own_images.py --folder FOLDER
 python examples/06_own_images.py                                   draws a folder first, to show what one looks like
 python examples/06_own_images.py --steps 20 data.size=32           a tiny version, to see it run
 """
@@ -41,7 +41,7 @@ def draw(folder: Path, n: int) -> Path:
 def main() -> None:
     """Look at what was inferred, train, and intervene on the first image."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, help="images and one table; drawn where it is left out")
+    parser.add_argument("--folder", type=Path, help="images and one table; drawn where it is left out")
     parser.add_argument("--steps", help="training steps (default: ccigkit's own)")
     parser.add_argument("--run", default="runs/own", help="where to write")
     parser.add_argument("--do", default="angle=0.1", help="the intervention to show")

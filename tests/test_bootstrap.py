@@ -199,7 +199,13 @@ def test_an_interrupt_ends_the_processes_at_once_and_in_silence(tmp_path: Path) 
     np.savetxt(path, content.values, delimiter=",", header=",".join(content.names), comments="")
     words = command("graph", path, "--structure", "notears", "--bootstrap", 100_000, "--workers", 2)
     with subprocess.Popen(
-        words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         if not children.exists():
@@ -210,7 +216,10 @@ def test_an_interrupt_ends_the_processes_at_once_and_in_silence(tmp_path: Path) 
             time.sleep(0.2)
         started = [int(pid) for pid in children.read_text().split()]
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err == ""
     assert "resamples" not in out

@@ -64,7 +64,7 @@ def test_a_code_for_each_factor_is_disentangled() -> None:
     assert found["r2"] > 0.98
     assert found["mig"] > 0.8
     for column in ("dci_d", "dci_c", "mcc", "sap", "mig"):
-        assert found[column] > mixed[column] + 0.1, column
+        assert found[column] > mixed[column] + 0.05, column
     assert irs(codes[:, :3], factors) > irs(rotated(codes)[:, :3], factors) + 0.1
 
 
@@ -93,7 +93,7 @@ def test_matching_by_hand() -> None:
 def test_a_code_is_robust_where_only_its_own_factor_moves_it() -> None:
     codes, factors = toy()
     label = codes[:, :1]  # the label itself: held, it does not move at all
-    assert irs(label, factors) == 1
+    assert irs(label, factors) == pytest.approx(1)
     assert irs(codes[:, 3:], factors) < 0.5, "noise is moved by everything"
 
 
