@@ -26,7 +26,7 @@ CHOICES = ("data", "structure", "scm", "encoder", "generator", "discriminator", 
 BACKBONE = ("encoder", "generator", "discriminator")
 DEFAULTS: Tables = {
     "data": {"name": "faces"},
-    "structure": {"name": "notears"},
+    "structure": {"name": "auto"},
     "scm": {"name": "nonlinear"},
     "backbone": {"name": "resnet"},
     "objective": {"name": "ccig"},

@@ -121,7 +121,7 @@ def test_a_run_has_a_name_when_none_is_given(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     done = ccigkit("train", "--data", "pendulum", *TINY, "--steps", 1, "--objective", "dear", "--seed", 2)
     assert done.code == 0, done.err
-    assert (tmp_path / "runs" / "pendulum-notears-dcgan-dear-seed2" / "model.safetensors").is_file()
+    assert (tmp_path / "runs" / "pendulum-auto-dcgan-dear-seed2" / "model.safetensors").is_file()
 
 
 def test_the_same_command_finds_nothing_left_to_do(run: Path) -> None:
@@ -146,7 +146,7 @@ def test_defaults_then_recipe_then_file_then_names_then_settings(tmp_path: Path)
     file.write_text('[scm]\nname = "nonlinear"\nhidden = 7\n[train]\nsteps = 11\nseed = 5\n')
     default = resolved()
     assert (default["structure"]["name"], default["scm"]["name"], default["objective"]["name"]) == (
-        "notears", "nonlinear", "ccig",
+        "auto", "nonlinear", "ccig",
     )  # fmt: skip
     recipe = resolved("--recipe", "dear")
     assert (recipe["structure"]["name"], recipe["scm"]["name"], recipe["objective"]["name"]) == (

@@ -33,12 +33,12 @@ QUICK_GAE = ("structure.name=gae", "structure.rounds=2", "structure.steps=20")
 TRAININGS = {
     "ccig, freeze": ("objective.name=ccig", "train.schedule=freeze"),
     "ccig, finetune": ("objective.name=ccig", "train.schedule=finetune"),
-    "ccig, joint notears": ("objective.name=ccig", "train.schedule=joint"),
+    "ccig, joint notears": ("objective.name=ccig", "structure.name=notears", "train.schedule=joint"),
     "ccig, joint gae": ("objective.name=ccig", "train.schedule=joint", *QUICK_GAE),
     "ccig, resnet, linear": ("objective.name=ccig", "scm.name=linear", "backbone.name=resnet", "backbone.width=8"),
     "dear, freeze": ("objective.name=dear", "train.schedule=freeze"),
     "dear, finetune": ("objective.name=dear", "train.schedule=finetune"),
-    "dear, joint notears": ("objective.name=dear", "train.schedule=joint"),
+    "dear, joint notears": ("objective.name=dear", "structure.name=notears", "train.schedule=joint"),
     "dear, joint gae": ("objective.name=dear", "train.schedule=joint", *QUICK_GAE),
     "bfloat16": ("objective.name=ccig", "train.precision=bfloat16"),
 }
