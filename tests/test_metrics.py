@@ -13,9 +13,11 @@ import torch
 from ccigkit import testing
 from ccigkit.data.faces import Faces
 from ccigkit.data.pendulum import Pendulum
-from ccigkit.errors import DataError
+from ccigkit.errors import ConfigError, DataError
 from ccigkit.interfaces import Metric, RenderedData, Row
+from ccigkit.metrics.counterfactual import CounterfactualMetric
 from ccigkit.metrics.cycles import Composition, Reversibility
+from ccigkit.metrics.downstream import Downstream, worst_group
 from ccigkit.metrics.effectiveness import Effectiveness
 from ccigkit.metrics.interventional import Interventional
 from ccigkit.metrics.minimality import Minimality
@@ -203,6 +205,52 @@ def test_a_model_that_reads_labels_is_given_them(pendulum: Pendulum) -> None:
             return image
 
     assert Composition(n=8).measure(Labelled(pendulum), pendulum)
+
+
+def test_metrics_that_ask_the_same_share_the_answers(pendulum: Pendulum) -> None:
+    class Counting(Oracle):
+        asked = 0
+
+        def predict(self, codes: Any, do: Any) -> Any:
+            self.asked += 1
+            return super().predict(codes, do)
+
+    metrics = [
+        Truth(n=24, predictor_steps=STEPS),
+        Effectiveness(n=24, predictor_steps=STEPS),
+        Minimality(n=24, predictor_steps=STEPS, vae_steps=30),
+        Realism(n=24, references=50, predictor_steps=STEPS),
+        Truth(n=12, predictor_steps=STEPS),
+    ]
+    model = Counting(pendulum)
+    alone = [metric.measure(model, pendulum) for metric in metrics]
+    separately, model.asked = model.asked, 0
+    together = CounterfactualMetric.measure_together(metrics, model, pendulum)
+    assert model.asked == 2 * separately / 5, "two kinds of questions for five metrics"
+    for a, b in zip(alone, together, strict=True):
+        assert str(a) == str(b)
+    reasons = CounterfactualMetric.measure_together(metrics[:2], Unchanging(pendulum), Folder(n=100, size=32))
+    assert isinstance(reasons[0], DataError)
+    assert isinstance(reasons[1], list)
+
+
+def test_a_classifier_gains_by_true_counterfactuals(faces: Faces) -> None:
+    rows = Downstream(target="Young", n=60, steps=40).measure(Unchanging(faces), faces)
+    assert {row["images"] for row in rows} == {6.0, 60.0}
+    assert {row["row"] for row in rows} == {"model", "no graph", "identity", "resample", "oracle"}
+    assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
+    right = torch.tensor([True, True, False, True] * 20)
+    label, other = torch.tensor([True, True, False, False] * 20), torch.tensor([True, False, True, False] * 20)
+    assert worst_group(right, label, other[:, None]) == 0
+    assert worst_group(right, label, label[:, None]) == 0.5
+    assert math.isnan(worst_group(right[:8], label[:8], other[:8, None])), "too few to tell"
+
+
+def test_downstream_refuses_what_it_cannot_classify(pendulum: Pendulum, faces: Faces) -> None:
+    with pytest.raises(DataError, match="downstream classifies a binary attribute, and pendulum has none"):
+        Downstream().measure(Unchanging(pendulum), pendulum)
+    with pytest.raises(ConfigError, match="did you mean 'Young'"):
+        Downstream(target="Yuong").measure(Unchanging(faces), faces)
 
 
 @pytest.mark.parametrize(

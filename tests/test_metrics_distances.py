@@ -11,8 +11,10 @@ import torch
 from torch.distributions import Normal
 
 from ccigkit.attributes import Attribute
+from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
+from ccigkit.metrics.cycles import Composition
 from ccigkit.metrics.distances import energy, frechet, kid, mmd, total_variation
 from ccigkit.metrics.gaussians import divergence
 from ccigkit.metrics.minimality import cld
@@ -20,6 +22,7 @@ from ccigkit.metrics.pixels import l1, mse, psnr, ssim
 from ccigkit.metrics.predictor import label_scores
 from ccigkit.metrics.truth import masked
 from ccigkit.metrics.weights import inception, lpips
+from tests.outside import Unchanging
 
 
 def images(n: int = 4, size: int = 24, seed: int = 0) -> torch.Tensor:
@@ -186,7 +189,10 @@ def test_lpips_from_a_file(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     torch.save(alexnet(weights=None).state_dict(), tmp_path / "alexnet.pth")
-    distance = lpips(tmp_path / "alexnet.pth")
+    distance, data = lpips(tmp_path / "alexnet.pth"), Pendulum(n=60, size=32)
     a, b = to_float(images(size=32, seed=1)), to_float(images(size=32, seed=2))
     assert (distance(a, a) == 0).all()
     assert (distance(a, b) > 0).all()
+    rows = Composition(n=8, cycles=1, lpips=tmp_path / "alexnet.pth").measure(Unchanging(data), data)
+    found = {row["row"]: float(row["lpips"]) for row in rows}
+    assert found["identity"] == 0 < found["resample"]

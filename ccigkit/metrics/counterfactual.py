@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,22 +75,40 @@ def interview(
     model: ImageModel, data: DataModule, scorers: Mapping[int, Scorer], n: int, seed: int
 ) -> dict[int, Scores]:
     """Put n questions to a model and its controls, and score every answer by every scorer."""
-    kept: dict[int, dict[tuple[str, str], dict[str, list[Tensor]]]] = {i: {} for i in scorers}
+    kept: dict[int, dict[tuple[str, str], Kept]] = {i: defaultdict(Kept) for i in scorers}
     answers = respondents(model, data)
     for question in ask(model, data, n, seed) if scorers else ():
         for who, answer in answers.items():
             images = answer(question)
             pictures = question.pictures if images is question.images else Pictures(images)
             for i, scorer in scorers.items():
-                scores = kept[i].setdefault((question.name, who), defaultdict(list))
-                for key, values in scorer(question, pictures).items():
-                    scores[key].append(values)
-    return {i: {key: joined(found) for key, found in mine.items()} for i, mine in kept.items()}
+                kept[i][question.name, who].add(scorer(question, pictures))
+    return {i: {key: scores.joined() for key, scores in mine.items()} for i, mine in kept.items()}
 
 
-def joined(parts: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
-    """The scores of many batches as those of one."""
-    return {name: torch.cat(values) for name, values in parts.items()}
+class Kept:
+    """The scores of many batches, each kind in one buffer that grows.
+
+    Thousands of small tensors would lie scattered between the large ones of the batches, and keep the C library from
+    using again the memory that those have left: several hundred kilobytes for every image.
+    """
+
+    def __init__(self) -> None:
+        self.buffers: dict[str, array[float]] = {}
+        self.shapes: dict[str, torch.Size] = {}
+
+    def add(self, scores: Mapping[str, Tensor]) -> None:
+        """The scores of one more batch, [b] or [b, k]."""
+        for name, values in scores.items():
+            self.buffers.setdefault(name, array("f")).frombytes(values.float().contiguous().numpy().tobytes())
+            self.shapes[name] = values.shape[1:]
+
+    def joined(self) -> dict[str, Tensor]:
+        """All of them, [n] or [n, k]."""
+        return {
+            name: torch.tensor(np.frombuffer(buffer, dtype=np.float32)).view(-1, *self.shapes[name])
+            for name, buffer in self.buffers.items()
+        }
 
 
 def means(scores: Mapping[str, Tensor]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
@@ -13,9 +14,10 @@ from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
 from ccigkit.metrics.answers import Do, Edit, edit, resample
-from ccigkit.metrics.counterfactual import joined, means
+from ccigkit.metrics.counterfactual import Kept, means
 from ccigkit.metrics.pixels import l1, psnr, ssim
 from ccigkit.metrics.questions import Question, as_drawn, ask
+from ccigkit.metrics.weights import perceptual
 from ccigkit.model import CausalImageModel
 
 DISTANCES = {"l1": l1, "psnr": psnr, "ssim": ssim}
@@ -25,9 +27,12 @@ class Cycles(Metric):
     """How far images are from themselves after going around, once and many times."""
 
     around: ClassVar[str]
-    n: int
-    cycles: int
-    seed: int
+
+    def __init__(self, n: int, cycles: int, lpips: Path | None, seed: int) -> None:
+        if cycles < 1:
+            raise ConfigError(f"{self.name}.cycles={cycles} must be at least 1")
+        self.n, self.cycles, self.seed = n, cycles, seed
+        self.distances = DISTANCES | perceptual(lpips)
 
     @abstractmethod
     def go(self, edit: Edit, images: Tensor, question: Question) -> Tensor:
@@ -38,17 +43,14 @@ class Cycles(Metric):
         """The intervention that the way around ends with, as it is drawn: what the truth gives for it is the end."""
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        if self.cycles < 1:
-            raise ConfigError(f"{self.name}.cycles={self.cycles} must be at least 1")
         nearest = resample(data)
         edits: dict[str, Edit] = {"model": partial(edit, model), "identity": lambda images, values, do: images}
         if isinstance(model, CausalImageModel):
             edits["drawn"] = partial(edit, model, detail=False)
-        kept: dict[tuple[str, int], dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+        kept: dict[tuple[str, int], Kept] = defaultdict(Kept)
 
         def keep(who: str, cycle: int, images: Tensor, question: Question) -> None:
-            for key, distance in DISTANCES.items():
-                kept[who, cycle][key].append(distance(images, question.images))
+            kept[who, cycle].add({name: far(images, question.images) for name, far in self.distances.items()})
 
         for question in ask(model, data, self.n, self.seed):
             for who, once in edits.items():
@@ -62,7 +64,7 @@ class Cycles(Metric):
                 truth = data.counterfactual(question.noise, self.last(question))
                 keep("oracle", 1, to_float(truth.images), question)
         return [
-            {"do": self.around, "row": who, "cycles": float(cycle), **means(joined(found))}
+            {"do": self.around, "row": who, "cycles": float(cycle), **means(found.joined())}
             for (who, cycle), found in kept.items()
         ]
 
@@ -77,14 +79,15 @@ class Composition(Cycles):
     Args:
         n: test images.
         cycles: how many null interventions in a row, beside a single one.
+        lpips: torchvision's file of AlexNet (alexnet-owt-7be5be79.pth), for one more column, `lpips`.
         seed: seed of the choice of images.
     """
 
     name = "composition"
     around = "nothing"
 
-    def __init__(self, *, n: int = 100, cycles: int = 10, seed: int = 0) -> None:
-        self.n, self.cycles, self.seed = n, cycles, seed
+    def __init__(self, *, n: int = 100, cycles: int = 10, lpips: Path | None = None, seed: int = 0) -> None:
+        super().__init__(n, cycles, lpips, seed)
 
     def go(self, edit: Edit, images: Tensor, question: Question) -> Tensor:
         return edit(images, question.values, {})
@@ -102,14 +105,15 @@ class Reversibility(Cycles):
     Args:
         n: questions asked: pairs of a test image and a do().
         cycles: how many times there and back, beside a single time.
+        lpips: torchvision's file of AlexNet, as for composition.
         seed: seed of the questions.
     """
 
     name = "reversibility"
     around = "there and back"
 
-    def __init__(self, *, n: int = 100, cycles: int = 10, seed: int = 0) -> None:
-        self.n, self.cycles, self.seed = n, cycles, seed
+    def __init__(self, *, n: int = 100, cycles: int = 10, lpips: Path | None = None, seed: int = 0) -> None:
+        super().__init__(n, cycles, lpips, seed)
 
     def go(self, edit: Edit, images: Tensor, question: Question) -> Tensor:
         there = edit(images, question.values, question.do)

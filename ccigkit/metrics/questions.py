@@ -12,7 +12,7 @@ from torch import Tensor
 from ccigkit.attributes import Attribute
 from ccigkit.errors import DataError
 from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, RenderedData, Split
+from ccigkit.interfaces import DataModule, ImageModel, RenderedData, Split, SplitName
 from ccigkit.metrics.predictor import Pictures
 
 BATCH = 128
@@ -86,35 +86,44 @@ class Question:
         return wanted
 
 
-def ask(model: ImageModel, data: DataModule, n: int, seed: int) -> Iterator[Question]:
-    """N questions in batches of one do() each, spread evenly over test images and attributes.
+def ask(
+    model: ImageModel,
+    data: DataModule,
+    n: int,
+    seed: int,
+    *,
+    split: SplitName = "test",
+    targets: Sequence[int] | None = None,
+) -> Iterator[Question]:
+    """N questions in batches of one do() each, spread evenly over images and attributes (or those of `targets`).
 
     Binary attributes are flipped, categories become another one, continuous ones take the value of another test image.
     The same seed asks every model the same.
     """
-    test, attributes = data.load("test"), model.attributes
-    values = torch.as_tensor(test.values).float()
+    images, attributes = data.load(split), model.attributes
+    values = torch.as_tensor(images.values).float()
+    targets = range(len(attributes)) if targets is None else targets
     generator = torch.Generator().manual_seed(seed)
     number = torch.arange(n)
     # After a round over all images each is asked about the next attribute.
-    target = (number + number // len(test)) % len(attributes)
-    for j in range(len(attributes)):
-        rows = number[target == j] % len(test)
+    turn = (number + number // len(images)) % len(targets)
+    for at, j in enumerate(targets):
+        rows = number[turn == at] % len(images)
         if not len(rows):
             continue
         asked, drawn = alternatives(attributes[j], values[rows, j], generator)
         for chunk in torch.arange(len(rows)).split(BATCH):
-            at = rows[chunk]
+            own = rows[chunk]
             yield Question(
                 data,
                 attributes[j],
                 j,
                 asked[chunk],
                 drawn[chunk],
-                to_float(test.images[at]),
-                values[at],
+                to_float(images.images[own]),
+                values[own],
                 effects_of(model, data, j),
-                None if test.noise is None else test.noise[at],
+                None if images.noise is None else images.noise[own],
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores,
 from ccigkit.metrics.pixels import absolute, l1, mse, psnr, ssim
 from ccigkit.metrics.predictor import STEPS, Pictures, predictor
 from ccigkit.metrics.questions import Question
+from ccigkit.metrics.weights import perceptual
 
 
 class Truth(CounterfactualMetric):
@@ -25,14 +27,18 @@ class Truth(CounterfactualMetric):
 
     Args:
         n: questions asked: pairs of a test image and a do().
+        lpips: torchvision's file of AlexNet (alexnet-owt-7be5be79.pth), for one more column, `lpips`.
         seed: seed of the questions, and of the predictor.
         predictor_steps: training steps of the predictor.
     """
 
     name = "truth"
 
-    def __init__(self, *, n: int = 2000, seed: int = 0, predictor_steps: int = STEPS) -> None:
+    def __init__(
+        self, *, n: int = 2000, lpips: Path | None = None, seed: int = 0, predictor_steps: int = STEPS
+    ) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
+        self.more = perceptual(lpips)
 
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
         if not isinstance(data, RenderedData) or data.load("test").noise is None:
@@ -49,6 +55,7 @@ class Truth(CounterfactualMetric):
                 "unchanged": masked(error, ~moved),
                 "psnr": psnr(images, true),
                 "ssim": ssim(images, true),
+                **{name: distance(images, true) for name, distance in self.more.items()},
                 "mse": mse(images, true),
                 "still": mse(question.images, true),
                 "attributes": read.percent(pictures.view(read).attributes - question.wanted).mean(dim=1),

@@ -40,6 +40,11 @@ def inception(path: Path) -> Callable[[Tensor], Tensor]:
     return features
 
 
+def perceptual(path: Path | None) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """LPIPS as one more distance, by name, where there is a file for it."""
+    return {"lpips": lpips(path)} if path else {}
+
+
 def lpips(path: Path) -> Callable[[Tensor, Tensor], Tensor]:
     """LPIPS (Zhang et al., 2018) [n] between images [n, c, h, w]: AlexNet from torchvision's file, heads from lpips.
 
