@@ -5,19 +5,20 @@ And reading the pictures again: how much of a colour a pixel has, where the midd
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]  # red, green and blue, or grey alone, each in [0, 1]
 Place = TypeVar("Place", float, Tensor)
 
 
 @dataclass
 class Canvas:
-    """A batch of pictures [n, 3, size, size] in [0, 1], and the world coordinates [1, size, size] of their pixels."""
+    """A batch of pictures [n, c, size, size] in [0, 1], and the world coordinates [1, size, size] of their pixels."""
 
     picture: Tensor
     x: Tensor
@@ -40,7 +41,7 @@ class Canvas:
         self.picture.lerp_(torch.tensor(colour)[None, :, None, None], mask[:, None])
 
     def to_bytes(self) -> Tensor:
-        """The pictures as uint8 [n, 3, size, size]."""
+        """The pictures as uint8 [n, c, size, size]."""
         return self.picture.mul(255).round_().to(torch.uint8)
 
 
@@ -64,7 +65,7 @@ class Figure:
 
     def canvas(self, n: int, size: int) -> Canvas:
         """N white figures."""
-        return Canvas.blank(n, size, left=0, top=self.SIDE, width=self.SIDE, colour=(1, 1, 1))
+        return Canvas.blank(n, size, left=0, top=self.SIDE, width=self.SIDE, colour=(1.0, 1.0, 1.0))
 
     def x(self, world: Place) -> Place:
         """From the plot's units to pixels."""
@@ -87,6 +88,14 @@ class Figure:
         across, up = self.WIDTH / self.right, self.HEIGHT / (self.top - self.bottom)
         return radius * across + half_line(1), radius * up + half_line(1)
 
+    def level(self, y: Tensor, points: float) -> Tensor:
+        """Where an end of a level or upright line so many points wide gets to: such lines are moved to whole pixels."""
+        return self.SIDE - self.upright(self.SIDE - y, points)
+
+    def upright(self, x: Tensor, points: float) -> Tensor:
+        """The same across: to a pixel's middle where the line is an odd number of pixels wide, else to its edge."""
+        return (x + 0.5).floor() + 0.5 * (round(2 * half_line(points)) % 2)
+
     def paint(self, canvas: Canvas, distance: Tensor, colour: Colour) -> None:
         """Paint a shape, cut off where the axes end, at whole pixels of the published 96."""
         across = (canvas.x > round(self.LEFT)) & (canvas.x < round(self.LEFT + self.WIDTH))
@@ -102,7 +111,7 @@ def half_line(points: float) -> float:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-def disc(canvas: Canvas, x: Tensor, y: Tensor, radius: float) -> Tensor:
+def disc(canvas: Canvas, x: Tensor, y: Tensor, radius: float | Tensor) -> Tensor:
     """Signed distance [n, size, size] to discs about (x, y), each [n, 1, 1]."""
     return torch.hypot(canvas.x - x, canvas.y - y) - radius
 
@@ -128,8 +137,19 @@ def bar(canvas: Canvas, x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, half: fl
     return torch.maximum((px * dx + py * dy).abs() / length - length / 2, (px * dy - py * dx).abs() / length - half)
 
 
-def box(canvas: Canvas, left: float, right: float, bottom: float, top: float | Tensor) -> Tensor:
-    """Signed distance [n, size, size] to rectangles."""
+def polyline(canvas: Canvas, points: Tensor, half: Tensor) -> Tensor:
+    """Signed distance [n, size, size] to thick lines through points [n, p, 2], half as wide as `half` [n, 1, 1]."""
+    nearest = torch.full((len(points), *canvas.picture.shape[-2:]), float("inf"))
+    for start, end in zip(points.unbind(dim=1)[:-1], points.unbind(dim=1)[1:], strict=True):
+        (x, y), (dx, dy) = (column[:, :, None, None].unbind(dim=1) for column in (start, end - start))
+        px, py = canvas.x - x, canvas.y - y
+        along = ((px * dx + py * dy) / (dx * dx + dy * dy).clamp(min=1e-9)).clamp_(0, 1)
+        nearest = torch.minimum(nearest, (px - along * dx).square_().add_((py - along * dy).square_()))
+    return nearest.sqrt_() - half
+
+
+def box(canvas: Canvas, left: Place, right: Place, bottom: float | Tensor, top: float | Tensor) -> Tensor:
+    """Signed distance [n or 1, size, size] to rectangles."""
     across = (canvas.x - (left + right) / 2).abs() - (right - left) / 2
     return torch.maximum(across, (canvas.y - (bottom + top) / 2).abs() - (top - bottom) / 2)
 
@@ -138,12 +158,14 @@ def box(canvas: Canvas, left: float, right: float, bottom: float, top: float | T
 
 
 def likeness(picture: Tensor, colour: Colour, reach: float) -> Tensor:
-    """How like a colour every pixel of [n, 3, size, size] is: 1 for the same, 0 where it is `reach` away.
-
-    With the distance to the colour behind it as the reach, that is how much of the pixel a shape covers.
-    """
+    """How like a colour every pixel of [n, 3, size, size] is: 1 for the same, 0 where it is `reach` away."""
     away = (picture - torch.tensor(colour)[None, :, None, None]).square().sum(dim=1).sqrt()
     return (1 - away / reach).clamp(0, 1)
+
+
+def coverage(picture: Tensor, colour: Colour, behind: Colour) -> Tensor:
+    """How much of every pixel of [n, 3, size, size] has a colour, where nothing but the one behind it is mixed in."""
+    return likeness(picture, colour, math.dist(colour, behind))
 
 
 def centre(canvas: Canvas, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,20 @@ import torch
 from torch import Tensor
 
 from ccigkit.attributes import Attribute
-from ccigkit.data.drawing import Canvas, Figure, bar, centre, disc, ellipse, half_line, likeness, row, segment, span
+from ccigkit.data.drawing import (
+    Canvas,
+    Figure,
+    bar,
+    centre,
+    coverage,
+    disc,
+    ellipse,
+    half_line,
+    likeness,
+    row,
+    segment,
+    span,
+)
 from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, placed, within
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph, Knowledge
@@ -19,7 +32,8 @@ PIVOT_X, PIVOT_Y, ROD, BOB_AT, SUN_Y = 10.0, 10.5, 9.5, 8.0, 20.5  # the publish
 GROUND = -0.5
 ANGLE = (0.0, math.pi / 4)
 LIGHT = (math.pi / 4, 0.45 * math.pi)
-BLACK, FIREBRICK, ORANGE = (0.0, 0.0, 0.0), (178 / 255, 34 / 255, 34 / 255), (1.0, 165 / 255, 0.0)
+BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+FIREBRICK, ORANGE = (178 / 255, 34 / 255, 34 / 255), (1.0, 165 / 255, 0.0)
 NAMES = ("angle", "light", "length", "position")
 
 
@@ -90,6 +104,8 @@ class PendulumScene(Measurable):
         position, _ = centre(canvas, dark)
         area = dark.sum(dim=(1, 2)) * canvas.pixel**2
         length = (area - math.pi * 0.8**2) / 1.6  # a bar 1.6 wide between two half discs
+        cut = dark[:, :, [0, -1]].amax(dim=(1, 2)) > 0.5
+        length, position = length.where(~cut, torch.nan), position.where(~cut, torch.nan)
         angle = torch.atan2(bob_x - PIVOT_X, PIVOT_Y - bob_y)
         return torch.stack([angle, torch.atan2(torch.tensor(10.0), sun_x - PIVOT_X), length, position], dim=1)
 
@@ -162,8 +178,8 @@ class PublishedPendulum(Measurable):
         fig.paint(canvas, ellipse(canvas, bob_x, bob_y, *fig.radii(1.5)), FIREBRICK)
         sun_x, sun_y = fig.x(PIVOT_X + 10 / light.tan()), torch.tensor(fig.y(SUN_Y))
         fig.paint(canvas, ellipse(canvas, sun_x, sun_y, *fig.radii(3.0)), ORANGE)
-        left, right = fig.x(position - length / 2), fig.x(position + length / 2)
-        floor = torch.full_like(left, fig.y(GROUND))
+        left, right = (fig.upright(fig.x(position + side * length / 2), 3) for side in (-1, 1))
+        floor = fig.level(torch.full_like(left, fig.y(GROUND)), 3)
         fig.paint(canvas, bar(canvas, left, floor, right, floor, half_line(3)), BLACK)
         return canvas.to_bytes()
 
@@ -172,13 +188,15 @@ class PublishedPendulum(Measurable):
         picture = images.float().div(255)
         bob_x, bob_y = centre(canvas, likeness(picture, FIREBRICK, 0.5))
         sun, floor = row(canvas, fig.y(SUN_Y - 0.2)), row(canvas, fig.y(GROUND))
-        left, right = span(likeness(picture, ORANGE, 1.06)[:, sun], canvas.x, canvas.pixel)
-        start, end = span(likeness(picture, BLACK, 1.73)[:, floor], canvas.x, canvas.pixel)
+        left, right = span(coverage(picture, ORANGE, WHITE)[:, sun], canvas.x, canvas.pixel)
+        line = coverage(picture, BLACK, WHITE)[:, floor]  # in a small picture thinner than a pixel
+        start, end = span(line / line.amax(dim=1, keepdim=True), canvas.x, canvas.pixel)
         # Where the picture's side cuts the sun, its other edge tells.
         reach, margin = fig.radii(3.0)[0], 2 * canvas.pixel
         sun_x = torch.where(left < fig.x(0.0) + margin, right - reach, (left + right) / 2)
         sun_x = torch.where(right > fig.x(fig.right) - margin, left + reach, sun_x)
-        start, end = fig.world_x(start), fig.world_x(end)
+        cut = (start < fig.x(0.0) + margin) | (end > fig.x(fig.right) - margin)
+        start, end = fig.world_x(start).where(~cut, torch.nan), fig.world_x(end)
         angle = torch.atan2(fig.world_x(bob_x) - PIVOT_X, PIVOT_Y - fig.world_y(bob_y))
         light = torch.atan2(torch.tensor(10.0), fig.world_x(sun_x) - PIVOT_X)
         return torch.stack([angle * 200 / math.pi, light * 200 / math.pi, end - start, (start + end) / 2], dim=1)

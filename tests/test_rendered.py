@@ -1,0 +1,241 @@
+"""The drawn data: counterfactual laws, noise read back, attributes read off the picture, the published quirks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ccigkit import testing
+from ccigkit.data.digits import Digits
+from ccigkit.data.faces import CONFOUNDED, SHORTCUT, Faces
+from ccigkit.data.faces_drawing import ATTRIBUTES, IDENTITY
+from ccigkit.data.flow import Flow
+from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.rendered import Rendered
+from ccigkit.errors import ConfigError
+from ccigkit.interfaces import Split
+
+torch.set_num_threads(1)
+
+KINDS = (Pendulum, Flow, Faces, Digits)
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def noise_for(data: Rendered, n: int = 40, seed: int = 1) -> Tensor:
+    return data.sample_noise(n, torch.Generator().manual_seed(seed))
+
+
+def changed(factual: Split, other: Split) -> Tensor:
+    """Where any of the pictures differ, [size, size]."""
+    return (factual.images != other.images).any(dim=1).any(dim=0)
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (Flow, {}),
+        (Flow, {"noise": 0.0}),
+        (Digits, {}),
+        (Digits, {"slant": False}),
+        (Pendulum, {"noise": 0.0}),
+        (Faces, {"noise": 0.0}),
+        (Faces, {"confounder": 0.7, "shortcut": 0.9}),
+    ],
+)
+def test_every_variant_keeps_the_laws(kind: type[Rendered], options: dict[str, object]) -> None:
+    testing.check(kind, n=60, size=32, **options)
+
+
+@every_kind
+@pytest.mark.parametrize("size", [32, 96, 256])
+def test_any_size_is_drawn_and_a_null_counterfactual_is_the_sample(kind: type[Rendered], size: int) -> None:
+    data = kind(n=10, size=size)  # type: ignore[call-arg]
+    test = data.load("test")
+    assert test.images.shape == (2, *data.image_shape)
+    assert test.noise is not None
+    again = kind(n=10, size=size).counterfactual(test.noise, {})  # type: ignore[call-arg]
+    assert torch.equal(again.images, test.images)
+    assert np.array_equal(again.values, test.values)
+
+
+@every_kind
+def test_the_noise_is_recovered_exactly_from_the_values(kind: type[Rendered]) -> None:
+    data = kind()
+    noise = noise_for(data, 500)
+    own = data.abduct(data.values(noise.double(), {}))
+    assert torch.equal(own.float(), noise[:, : own.shape[1]])
+    rest = noise[:, own.shape[1] :]
+    again = data.counterfactual(torch.cat([own.float(), rest], dim=1)[:20], {})
+    assert torch.equal(again.images, data.counterfactual(noise[:20], {}).images)
+
+
+@pytest.mark.parametrize("kind", [Pendulum, Flow, Faces, Digits])
+def test_without_noise_the_effects_follow_from_their_causes(kind: type[Rendered]) -> None:
+    data = kind(n=10, noise=0.0)  # type: ignore[call-arg]
+    noise = noise_for(data)
+    roots = {name: data.values(noise, {})[:, data.truth.index(name)] for name in data.truth.roots}
+    if kind is Flow:  # what was poured stays free
+        roots["height"] = data.values(noise, {})[:, data.truth.index("height")]
+    other = noise_for(data, seed=2)
+    assert torch.allclose(data.values(other, roots), data.values(noise, {}), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "kept"),
+    [
+        (Pendulum, "angle", 0.1, (slice(0, 16), slice(None))),  # the sun
+        (Pendulum, "light", 1.0, (slice(30, 52), slice(31, 64))),  # the bob
+        (Pendulum, "length", 9.0, (slice(0, 55), slice(None))),  # all above the ground
+        (Pendulum, "position", 9.0, (slice(0, 55), slice(None))),
+        (Flow, "flow", 3.0, (slice(None), slice(0, 25))),  # the cup
+        (Flow, "hole", 4.0, (slice(None), slice(0, 25))),
+        (Flow, "height", 4.0, (slice(46, 57), slice(5, 24))),  # the ball, under water all along
+        (Faces, "Eyeglasses", 0.9, (slice(44, 64), slice(None))),  # from the mouth down
+        (Faces, "Mouth_Slightly_Open", 0.9, (slice(0, 33), slice(None))),  # from the nose up
+    ],
+)
+def test_a_do_leaves_alone_what_it_does_not_cause(
+    kind: type[Rendered], name: str, value: float, kept: tuple[slice, slice]
+) -> None:
+    data = kind(size=64)  # type: ignore[call-arg]
+    noise = noise_for(data)
+    where = changed(data.counterfactual(noise, {}), data.counterfactual(noise, {name: value}))
+    assert where.any()
+    assert not where[kept].any()
+
+
+def test_a_do_on_the_intensity_leaves_the_strokes_where_they_are() -> None:
+    data = Digits()
+    noise = noise_for(data)
+    factual, bright = data.counterfactual(noise, {}), data.counterfactual(noise, {"intensity": 250.0})
+    ratio = (250 / torch.as_tensor(factual.values[:, 1]).float())[:, None, None, None]
+    assert torch.allclose(bright.images.float(), factual.images.float() * ratio, atol=3)
+
+
+# --- what the picture tells -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "tolerance"),
+    [
+        (Pendulum, 32, (0.01, 0.01, 0.3, 0.1)),
+        (Pendulum, 64, (0.005, 0.005, 0.1, 0.05)),
+        (Flow, 32, (0.05, 0.05, 0.1, 0.1)),
+        (Flow, 64, (0.02, 0.03, 0.05, 0.05)),
+        (Digits, 32, (0.7, 1.0, 0.0, 0.2)),
+        (Digits, 64, (0.7, 1.0, 0.0, 0.2)),
+    ],
+)
+def test_geometry_tells_the_attributes(kind: type[Rendered], size: int, tolerance: Sequence[float]) -> None:
+    data = kind(n=300, size=size)  # type: ignore[call-arg]
+    split = data.load("train")
+    error = (data.measure(split.images).double() - torch.as_tensor(split.values)).abs()
+    assert error.isnan().any(dim=1).float().mean() < 0.02  # a shadow that leaves the picture is not measured
+    assert (error.nan_to_num().amax(dim=0) <= torch.tensor(tolerance)).all(), error.nan_to_num().amax(dim=0)
+
+
+def test_geometry_tells_a_counterfactual_too() -> None:
+    data = Flow(n=10)
+    answer = data.counterfactual(noise_for(data), {"height": 4.5})
+    measured = data.measure(answer.images)
+    assert torch.allclose(measured.double(), torch.as_tensor(answer.values), atol=0.06)
+
+
+def test_faces_cannot_be_measured_and_say_so() -> None:
+    with pytest.raises(ConfigError, match="faces cannot be measured"):
+        Faces(n=10).measure(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+
+
+# --- the published data -----------------------------------------------------------------------------------------------
+
+
+def test_the_published_pendulum_has_its_quirks() -> None:
+    data = Pendulum(size=32, legacy=True)
+    assert (len(data.load("train")), len(data.load("test"))) == (5482, 1826)
+    values = np.concatenate([data.load("train").values, data.load("test").values])
+    assert (values == np.trunc(values)).all()
+    assert values.min(axis=0).tolist() == [-40, 60, 3, 2]
+    assert values.max(axis=0).tolist() == [43, 147, 12, 19]
+    light, angle = values[:, 1] * math.pi / 200, values[:, 0] * math.pi / 200
+    exact = 9.5 * np.abs(np.sin(angle) + np.cos(angle) / np.tan(light))
+    assert (exact <= 3).sum() == 2894  # as many lengths are the clamp's
+    assert not (values[:, 1] == 100).any()
+
+
+def test_the_published_flow_has_its_quirks() -> None:
+    data = Flow(size=32, legacy=True)
+    train, test = ({tuple(row) for row in data.load(split).values.tolist()} for split in ("train", "test"))
+    assert (len(data.load("train")), len(data.load("test"))) == (5254, 1620)
+    assert (len(train), len(test), len(train & test), len(train | test)) == (5254, 1620, 824, 6050)
+
+
+@pytest.mark.parametrize("kind", [Pendulum, Flow])
+def test_published_data_answer_do_too(kind: type[Rendered]) -> None:
+    data = kind(size=64, legacy=True)  # type: ignore[call-arg]
+    noise = noise_for(data, 60)
+    factual = data.counterfactual(noise, {})
+    assert torch.equal(data.counterfactual(noise, {}).images, factual.images)
+    for attribute in data.table().attributes:
+        value = round(attribute.low + 0.7 * (attribute.high - attribute.low))
+        answer = data.counterfactual(noise, {attribute.name: float(value)})
+        reached = {attribute.name, *data.truth.descendants(attribute.name)}
+        for j, name in enumerate(data.truth.names):
+            assert np.array_equal(answer.values[:, j], factual.values[:, j]) == (name not in reached)
+        assert changed(factual, answer).any()
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(Pendulum, (1.0, 0.2, 0.4, 0.3)), (Flow, (1.0, 0.3, 0.7, 1.5))])
+def test_geometry_tells_the_published_attributes(kind: type[Rendered], tolerance: Sequence[float]) -> None:
+    """Within the fractions that the labels lack: the picture shows them."""
+    data = kind(size=96, legacy=True)  # type: ignore[call-arg]
+    noise = noise_for(data, 200)
+    split = data.counterfactual(noise, {})
+    above = data.measure(split.images).double() - torch.as_tensor(split.values)
+    cut = torch.tensor([0, 0, 1, 1] if kind is Pendulum else [0, 1, 0, 1])
+    assert (above.nan_to_num() >= -torch.tensor(tolerance)).all()
+    assert (above.nan_to_num() <= cut + torch.tensor(tolerance)).all()
+
+
+# --- faces for robustness studies -------------------------------------------------------------------------------------
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def test_a_hidden_cause_correlates_two_attributes_and_no_others() -> None:
+    plain, hidden = Faces(n=4000), Faces(n=4000, confounder=0.7)
+    a, b = (ATTRIBUTES.index(name) for name in CONFOUNDED)
+    assert abs(correlation(*plain.table().latents[:, [a, b]].T)) < 0.05
+    assert correlation(*hidden.table().latents[:, [a, b]].T) > 0.3
+    others = [j for j in range(len(ATTRIBUTES)) if j not in (a, b)]
+    assert np.array_equal(hidden.table().values[:, others], plain.table().values[:, others])
+    noise = noise_for(hidden)
+    answer = hidden.counterfactual(noise, {CONFOUNDED[0]: 0.9})
+    assert np.array_equal(answer.values[:, b], hidden.counterfactual(noise, {}).values[:, b])
+
+
+def test_a_shortcut_is_in_the_training_images_alone() -> None:
+    data = Faces(n=4000, size=16, shortcut=0.9)
+    background = len(ATTRIBUTES) + IDENTITY.index("background")
+    smiling = ATTRIBUTES.index(SHORTCUT)
+    for split, expected in (("train", 0.9), ("test", 0.0)):
+        noise = data._noise(split)  # type: ignore[arg-type]
+        warm = (noise[:, background] > 0.5).double().numpy()
+        assert abs(correlation(warm, (noise[:, smiling] > 0).double().numpy()) - expected) < 0.08
+        assert ((noise[:, background] >= 0) & (noise[:, background] <= 1)).all()
+    assert np.array_equal(data.table().values, Faces(n=4000, size=16).table().values)
+
+
+@pytest.mark.parametrize("options", [{"confounder": 1.5}, {"shortcut": -0.1}, {"noise": -1.0}])
+def test_an_impossible_option_is_refused_with_its_value(options: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(options))}={next(iter(options.values())):g}"):
+        Faces(**options)  # type: ignore[arg-type]
