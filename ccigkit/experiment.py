@@ -18,7 +18,7 @@ from ccigkit.config import BACKBONE, Config
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.files import write_json, write_text
 from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.images import save_graph, save_image, to_float
+from ccigkit.images import save_graph
 from ccigkit.interfaces import (
     DataModule,
     Encoder,
@@ -32,10 +32,10 @@ from ccigkit.interfaces import (
 )
 from ccigkit.model import CausalImageModel, load_model, save_model
 from ccigkit.report import (
-    SHOWN,
     attribute_table,
     comparison_table,
     counting,
+    data_table,
     describe_graph,
     describe_sortability,
     facts_table,
@@ -46,6 +46,7 @@ from ccigkit.report import (
     summary,
 )
 from ccigkit.run import Run
+from ccigkit.sheet import save_sheet
 from ccigkit.structure.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.common import fit_strengths
 from ccigkit.structure.compare import Comparison, Distances, adjustment_distances, compare
@@ -365,11 +366,15 @@ def _known(row: Mapping[str, Any]) -> dict[str, Any]:
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
+def list_data(console: Console) -> None:
+    """Print which data sets there are."""
+    console.print(data_table())
+
+
 def preview_data(config: Config, out: Path, console: Console) -> None:
-    """Write a contact sheet of a data set's first test images, and print its attributes."""
+    """Write a page that shows a data set, and print its attributes."""
     data: DataModule = build("data", config.tables["data"], {})
-    images = to_float(data.load("test").images[: SHOWN * SHOWN])
-    save_image(images, out)
+    save_sheet(data, out)
     console.print(attribute_table(data))
     console.print(f"wrote {out}", highlight=False)
 

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from ccigkit.components import INTERFACES, options_of, registry, sentence
 from ccigkit.config import Config, recipes
-from ccigkit.errors import ConfigError, one_of
+from ccigkit.errors import ConfigError, UserError, one_of
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.images import save_rows, to_float
-from ccigkit.interfaces import DataModule
+from ccigkit.interfaces import Component, DataModule, RenderedData
 from ccigkit.model import CausalImageModel
 from ccigkit.run import Run
 
@@ -197,14 +197,41 @@ def _figure(value: object) -> str:
 
 
 def attribute_table(data: DataModule) -> Table:
-    """A data set's attributes: kind, range, unit."""
-    table = Table(
-        "attribute", "kind", "from", "to", "unit", "caused by", title=f"{data.name}: {list(data.image_shape)}"
-    )
+    """A data set's attributes: kind, range, unit, causes."""
+    _, height, width = data.image_shape
+    heads = ("attribute", "kind", "from", "to", "unit", "caused by")
+    table = Table(*heads, title=f"{data.name}: images of {width} x {height}")
     for a in data.table().attributes:
-        causes = ", ".join(data.truth.parents(a.name)) if data.truth else "unknown"
+        causes = (", ".join(data.truth.parents(a.name)) or "nothing here") if data.truth else "unknown"
         table.add_row(a.name, a.kind, f"{a.low:.3g}", f"{a.high:.3g}", a.unit, causes)
     return table
+
+
+def data_table() -> Table:
+    """Every data set that is installed: attributes, size, what is known of its truth, what it needs on disk."""
+    table = Table("name", "attributes", "images", "truth", "needs", title="data sets", show_lines=True)
+    for name in registry().names("data"):
+        table.add_row(name, *_data_facts(registry().get("data", name)))
+    return table
+
+
+def _data_facts(component: type[Component]) -> tuple[str, str, str, str]:
+    """What a data set is by its defaults; one that reads files says only what its class does."""
+    options = options_of(component)
+    chosen = options["attributes"].default if "attributes" in options else ()
+    size = f"size={options['size'].default}" if "size" in options else ""
+    try:
+        data: Any = component()
+    except UserError:
+        data = component
+    names = [attribute.name for attribute in getattr(data, "attributes", ())] or chosen
+    if shape := getattr(data, "image_shape", None):
+        size = f"{shape[2]} x {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
+    edges = 0 if data.truth is None else len(data.truth.edges)
+    truth = "not known" if data.truth is None else f"graph of {edges} edge{'s' * (edges != 1)}"
+    truth += ", counterfactuals" if issubclass(component, RenderedData) else ""
+    needs = f"root: {options['root'].help}" if "root" in options else "nothing"
+    return ", ".join(names) or "as its labels say", size, truth, needs
 
 
 def list_components(kind: str | None, console: Console) -> None:

@@ -29,7 +29,7 @@ FLOORS = (  # from the ground up: a module imports from lower floors only, or fr
     ("builtin", "testing"),
     ("config",),
     ("run",),
-    ("report",),
+    ("report", "sheet"),
     ("experiment",),
     ("cli",),
     ("__main__",),

@@ -207,19 +207,19 @@ def components(
 
 @data_app.command("list")
 def data_list() -> None:
-    """List the data sets that are installed."""
-    from ccigkit.report import list_components
+    """List the data sets that are installed: attributes, size, what is known, what each needs."""
+    from ccigkit.experiment import list_data
 
-    list_components("data", _console())
+    list_data(_console())
 
 
 @data_app.command("preview")
 def data_preview(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the contact sheet.")] = Path("preview.png"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path("preview.png"),
 ) -> None:
-    """Write a contact sheet of a data set."""
+    """Show a data set on one page: pictures, the labels' correlations, the true graph where it is known."""
     from ccigkit.experiment import preview_data
 
     preview_data(_resolve_data(name, settings or []), out, _console())
