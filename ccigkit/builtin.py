@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ccigkit.data.causalcircuit import CausalCircuit
 from ccigkit.data.celeba import CelebA
+from ccigkit.data.digits import Digits
 from ccigkit.data.faces import Faces
+from ccigkit.data.flow import Flow
 from ccigkit.data.morphomnist import MorphoMNIST
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.data.sharded import Shards
 from ccigkit.data.table import ImageTable
 from ccigkit.metrics.cycles import Composition, Reversibility
 from ccigkit.metrics.disentanglement import Disentanglement
+from ccigkit.metrics.downstream import Downstream
 from ccigkit.metrics.effectiveness import Effectiveness
 from ccigkit.metrics.graph import Graph
 from ccigkit.metrics.interventional import Interventional
@@ -43,6 +46,8 @@ def ccigkit_components() -> list[type]:
     return [
         Faces,
         Pendulum,
+        Flow,
+        Digits,
         CelebA,
         ImageTable,
         MorphoMNIST,
@@ -78,4 +83,5 @@ def ccigkit_components() -> list[type]:
         Realism,
         Graph,
         Disentanglement,
+        Downstream,
     ]

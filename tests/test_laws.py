@@ -57,7 +57,9 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("data", "celeba"): {"size": 32},
     ("data", "shards"): {"attributes": ["Smiling", "Male"]},
     ("data", "pendulum"): {"n": 60, "size": 32},
+    ("data", "flow"): {"n": 60, "size": 32},
     ("data", "faces"): {"n": 60, "size": 32},
+    ("data", "digits"): {"n": 60, "size": 32},
     ("structure", "gae"): {"rounds": 4, "steps": 40, "rows": 400},
     ("metric", "interventions"): {"n": 8, "predictor_steps": 2},
 }
