@@ -16,7 +16,7 @@ from ccigkit.attributes import Table, read_table
 from ccigkit.components import build, registry
 from ccigkit.config import BACKBONE, Config
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.files import write_json, write_text
+from ccigkit.files import cache_folder, write_json, write_text
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.images import save_graph
 from ccigkit.interfaces import (
@@ -30,6 +30,7 @@ from ccigkit.interfaces import (
     Structure,
     StructureLearner,
 )
+from ccigkit.metrics.predictor import held_out_scores, predictor
 from ccigkit.model import CausalImageModel, load_model, save_model
 from ccigkit.report import (
     attribute_table,
@@ -42,6 +43,7 @@ from ccigkit.report import (
     frequency_table,
     interventions_picture,
     progress,
+    rows_table,
     sample_picture,
     summary,
 )
@@ -176,15 +178,22 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     """
     check_schedule(config)
     settings = config.train
-    run = Run(folder)
     device = choose_device(settings.device)
     if device.type == "cpu":
         keep_memory()
     torch.manual_seed(settings.seed)
     data: DataModule = build("data", config.tables["data"], {})
     table = data.table()
-    run.open(config)
-    console.print(f"[bold]{folder}[/bold]: {config.tables['data']['name']}, {len(table.values)} images, {device}")
+    run = Run(folder)
+    with run.open(config):
+        console.print(f"[bold]{folder}[/bold]: {config.tables['data']['name']}, {len(table.values)} images, {device}")
+        return _train(config, run, data, table, device, console)
+
+
+def _train(
+    config: Config, run: Run, data: DataModule, table: Table, device: torch.device, console: Console
+) -> CausalImageModel:
+    settings = config.train
     state = run.load_checkpoint()
 
     with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
@@ -217,7 +226,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     facts = summary(finished, config, run, data.truth)
     write_json(run.folder / "metrics.json", facts)
     console.print(facts_table(facts, "What was learned"))
-    console.print(f"pictures: interventions.png, graph.png and samples/ in {folder}", highlight=False)
+    console.print(f"pictures: interventions.png, graph.png and samples/ in {run.folder}", highlight=False)
     return finished
 
 
@@ -361,6 +370,25 @@ def evaluate(folders: Sequence[Path], metrics: Sequence[str], console: Console) 
 def _known(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with None for what could not be measured: JSON has no NaN."""
     return {key: None if value != value else value for key, value in row.items()}
+
+
+def train_predictor(config: Config, steps: int, seed: int, console: Console) -> None:
+    """Train the attribute predictor that metrics read pictures with, unless it is kept already, and show its scores."""
+    data: DataModule = build("data", config.tables["data"], {})
+    table, test = data.table(), data.load("test")
+    console.print(f"[bold]{data.name}[/bold]: a predictor of {len(table.names)} attributes, {len(table.values)} images")
+    began, done = time.monotonic(), 0
+    with counting(console, "training", steps) as advance:
+
+        def step_done() -> None:
+            nonlocal done
+            done += 1
+            advance()
+
+        read = predictor(data, seed=seed, steps=steps, step_done=step_done)
+    how = f"trained in {time.monotonic() - began:.0f} s, and kept" if done else "kept from before"
+    console.print(f"{how}: predictors/{read.fingerprint} in {cache_folder()}", highlight=False, soft_wrap=True)
+    console.print(rows_table(held_out_scores(read, test), f"{data.name}: how well it reads {len(test)} test images"))
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -180,6 +181,7 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
     }
     content = {
         "format": FORMAT,
+        "checksum": checksum(tensors),
         "attributes": model.attributes.to_json(),
         "image_shape": list(model.image_shape),
         "latent_size": model.latent_size,
@@ -191,6 +193,14 @@ def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, M
     with writing(folder / "model.safetensors") as temporary:
         temporary.write_bytes(save(tensors, metadata={"ccigkit": json.dumps(content)}))
     write_json(folder / "model.json", content)
+
+
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of tensors' bytes, in the order of their names."""
+    total = hashlib.sha256()
+    for _, tensor in sorted(tensors.items()):
+        total.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
@@ -216,6 +226,9 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Causal
         raise CheckpointError(f"{path} is damaged or not a ccigkit model: {error}") from None
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {content.get('format')}, this ccigkit reads format {FORMAT}")
+    found = checksum(tensors)
+    if content.get("checksum", found) != found:
+        raise CheckpointError(f"{path} is damaged: its checksum is wrong; train again, or restore a copy")
     attributes = Attributes.from_json(content["attributes"])
     graph = CausalGraph.from_edges(attributes.names, [f"{a} -> {b} : {w!r}" for a, b, w in content["edges"]])
     shape: ImageShape = tuple(content["image_shape"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from ccigkit.components import registry
 from ccigkit.config import CHOICES, Config, read_toml
@@ -43,11 +46,13 @@ class Run:
         """The whole state of training, to go on from."""
         return self.folder / "checkpoint.pt"
 
-    def open(self, config: Config) -> None:
-        """Begin here, or go on where the same configuration has a checkpoint.
+    @contextmanager
+    def open(self, config: Config) -> Iterator[None]:
+        """Begin here, or go on where the same configuration has a checkpoint; alone, however the process ends.
 
         Raises:
-            CheckpointError: where the folder holds a run of another configuration, or something that is no run.
+            CheckpointError: where the folder holds a run of another configuration, or something that is no run, and
+                where another process is training in it.
         """
         path = self.folder / "config.toml"
         if path.is_file():
@@ -56,14 +61,25 @@ class Run:
                     f"{self.folder} holds a run of another configuration: {difference}; "
                     "choose another --run, or give the same options again"
                 )
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
+        elif self.folder.is_dir() and any(file.name != ".lock" for file in self.folder.iterdir()):
             raise CheckpointError(f"{self.folder} is not empty and holds no run; choose another --run")
         with explaining(self.folder):
             self.samples.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise CheckpointError(
+                    f"another process trains in {self.folder}: wait, or choose another --run"
+                ) from None
+        try:
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
                 leftover.unlink(missing_ok=True)
-        write_text(path, config.to_toml())
-        write_json(self.folder / "versions.json", versions(config))
+            write_text(path, config.to_toml())
+            write_json(self.folder / "versions.json", versions(config))
+            yield
+        finally:
+            lock.release()
 
     @property
     def config(self) -> Config:
@@ -94,6 +110,9 @@ class Run:
         if not self.checkpoint.is_file():
             return None
         try:
+            with zipfile.ZipFile(self.checkpoint) as archive:  # torch does not look at the checksums it writes
+                if bad := archive.testzip():
+                    raise ValueError(f"the checksum of {bad} is wrong")
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001  a damaged file raises nearly anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

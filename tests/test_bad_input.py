@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from ccigkit import files
@@ -264,6 +265,7 @@ CUTS: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut short": lambda whole: whole[: len(whole) // 2],
     "cut by a byte": lambda whole: whole[:-1],
+    "one byte changed": lambda whole: whole[: (half := len(whole) // 2)] + bytes([whole[half] ^ 1]) + whole[half + 1 :],
     "noise": lambda whole: os.urandom(1000),
     "text": lambda _: b"<!DOCTYPE html><html></html>",
 }
@@ -278,6 +280,13 @@ def test_a_damaged_checkpoint_is_named(run: Path, cut: Callable[[bytes], bytes])
     assert "checkpoint.pt is damaged" in ccigkit(*TRAIN, "--steps", 2, "--run", run).refusal()
     assert {name for name, is_now in content(run).items() if is_now != before[name]} <= {"config.toml"}
     assert ccigkit("sample", run).code == 0  # the model is a file of its own
+
+
+def test_a_run_that_another_process_trains_is_left_alone(run: Path) -> None:
+    before = content(run)
+    with FileLock(run / ".lock"):
+        assert "another process trains in" in ccigkit(*TRAIN, "--steps", 2, "--run", run).refusal()
+    assert content(run) == before
 
 
 def test_a_checkpoint_of_something_else_is_named(run: Path) -> None:
