@@ -15,7 +15,7 @@ from rich.console import Console
 from ccigkit.attributes import Table, read_table
 from ccigkit.components import build, registry
 from ccigkit.config import BACKBONE, Config
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import ConfigError
 from ccigkit.files import cache_folder, write_json, write_text
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.images import save_graph
@@ -31,7 +31,7 @@ from ccigkit.interfaces import (
     StructureLearner,
 )
 from ccigkit.metrics.predictor import held_out_scores, predictor
-from ccigkit.model import CausalImageModel, load_model, save_model
+from ccigkit.model import CausalImageModel, save_model
 from ccigkit.report import (
     attribute_table,
     comparison_table,
@@ -343,33 +343,7 @@ def components(config: Config) -> dict[str, Mapping[str, Any]]:
     return {kind: config.tables[kind] for kind in ("scm", "encoder", "generator")}
 
 
-# --- evaluate ---------------------------------------------------------------------------------------------------------
-
-
-def evaluate(folders: Sequence[Path], metrics: Sequence[str], console: Console) -> list[dict[str, Any]]:
-    """Measure one or several runs; a row per thing measured, the run's folder in each."""
-    rows: list[dict[str, Any]] = []
-    for folder in folders:
-        config = Run(folder).config
-        data: DataModule = build("data", config.tables["data"], {})
-        model = load_model(folder, choose_device("auto"))
-        if data.table().names != model.attributes.names:
-            raise DataError(f"{folder} was trained on other attributes than its data has now: {model.attributes.names}")
-        for name in metrics:
-            metric = build("metric", {"name": name}, {})
-            with console.status(f"{folder}: {name}"):
-                measured = metric.measure(model, data)
-            about = {"run": str(folder), "metric": name}
-            if data.preprocess_id:
-                about["preprocess_id"] = data.preprocess_id
-            rows += [about | _known(row) for row in measured]
-        write_json(Run(folder).folder / "evaluation.json", [row for row in rows if row["run"] == str(folder)])
-    return rows
-
-
-def _known(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with None for what could not be measured: JSON has no NaN."""
-    return {key: None if value != value else value for key, value in row.items()}
+# --- predictor --------------------------------------------------------------------------------------------------------
 
 
 def train_predictor(config: Config, steps: int, seed: int, console: Console) -> None:
@@ -388,7 +362,13 @@ def train_predictor(config: Config, steps: int, seed: int, console: Console) -> 
         read = predictor(data, seed=seed, steps=steps, step_done=step_done)
     how = f"trained in {time.monotonic() - began:.0f} s, and kept" if done else "kept from before"
     console.print(f"{how}: predictors/{read.fingerprint} in {cache_folder()}", highlight=False, soft_wrap=True)
-    console.print(rows_table(held_out_scores(read, test), f"{data.name}: how well it reads {len(test)} test images"))
+    rows = [_known(row) for row in held_out_scores(read, test)]
+    console.print(rows_table(rows, f"how well it reads {len(test)} test images of {data.name}"))
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with None for what could not be measured, which a table shows as a dash."""
+    return {key: None if value != value else value for key, value in row.items()}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

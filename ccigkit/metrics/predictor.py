@@ -76,11 +76,11 @@ class Pictures:
 
 
 def predictor(
-    data: DataModule, *, seed: int = 0, steps: int = STEPS, progress: Callable[[float], None] = lambda _: None
+    data: DataModule, *, seed: int = 0, steps: int = STEPS, step_done: Callable[[], None] = lambda: None
 ) -> Predictor:
     """The predictor for a data set: from the cache if it was trained on these very images, else trained now.
 
-    `progress` is told the share of training done.
+    `step_done` is called after every step of training.
     """
     split, attributes, device = data.load("train"), data.table().attributes, choose_device("auto")
     name = fingerprint(split, attributes.to_json(), seed, steps, BATCH, RATE, VERSION)
@@ -91,7 +91,7 @@ def predictor(
             network,
             "predictors",
             name,
-            lambda: _train(network.to(device), split, attributes, device, seed, steps, progress),
+            lambda: _train(network.to(device), split, attributes, device, seed, steps, step_done),
         )
     return Predictor(attributes, network, device, name)
 
@@ -135,7 +135,7 @@ def _train(
     device: torch.device,
     seed: int,
     steps: int,
-    progress: Callable[[float], None],
+    step_done: Callable[[], None],
 ) -> None:
     latents = attributes.to_latent(torch.as_tensor(split.values)).float().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
@@ -149,4 +149,4 @@ def _train(
         supervision(read, batch.attributes, attributes).backward()
         optimizer.step()
         schedule.step()
-        progress((step + 1) / steps)
+        step_done()
