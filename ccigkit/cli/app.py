@@ -192,6 +192,21 @@ def evaluate(
 
 
 @app.command()
+def predictor(
+    settings: Settings = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps.")] = 1200,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of its weights and batches.")] = 0,
+) -> None:
+    """Train what reads attributes from pictures, on a data set's real images, for evaluate to measure with."""
+    from ccigkit.experiment import train_predictor
+
+    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, _console())
+
+
+@app.command()
 def components(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
