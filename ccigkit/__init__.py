@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ccigkit.attributes import Attributes as Attributes
     from ccigkit.attributes import Table as Table
     from ccigkit.errors import UserError as UserError
+    from ccigkit.evaluation import evaluate as evaluate
     from ccigkit.graph import CausalGraph as CausalGraph
     from ccigkit.graph import Knowledge as Knowledge
     from ccigkit.images import read_image as read_image
@@ -34,6 +35,7 @@ _HOMES = {
     "read_image": "images",
     "save_image": "images",
     "CausalImageModel": "model",
+    "evaluate": "evaluation",
     "load": "model",
     "hookimpl": "plugins",
 }

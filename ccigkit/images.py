@@ -108,7 +108,7 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
     """
     from matplotlib.figure import Figure
 
-    place, widest, depth = _layout(graph)
+    place, widest, depth = layout(graph)
     figure = Figure(figsize=(max(4.5, 1.45 * widest), 0.8 + 1.3 * depth), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
@@ -143,7 +143,7 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         temporary.write_bytes(buffer.getvalue())
 
 
-def _layout(graph: CausalGraph) -> tuple[dict[str, tuple[float, float]], int, int]:
+def layout(graph: CausalGraph) -> tuple[dict[str, tuple[float, float]], int, int]:
     """A place for every attribute, one layer per step down the longest path; the widest layer's size; the depth."""
     level: dict[str, int] = {}
     for i in topological_order(graph.adjacency):

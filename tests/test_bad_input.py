@@ -233,7 +233,7 @@ def test_an_attribute_that_never_changes_is_named(faces: Path) -> None:
 def test_a_metric_that_needs_the_truth_says_so(faces: Path) -> None:
     done = ccigkit(*CELEBA)
     assert done.code == 0, done.err
-    assert "needs data with a known truth" in ccigkit("evaluate", "here").refusal()
+    assert "needs data with known counterfactuals" in ccigkit("evaluate", "here", "--metric", "truth").refusal()
     assert "unknown metric 'fid'" in ccigkit("evaluate", "here", "--metric", "fid").refusal()
 
 

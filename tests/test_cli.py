@@ -18,9 +18,6 @@ import ccigkit as package
 from ccigkit.components import registry
 from ccigkit.config import Config
 from ccigkit.graph import CausalGraph
-from ccigkit.interfaces import DataModule
-from ccigkit.metrics import interventions
-from ccigkit.metrics.predictor import Predictor, predictor
 from ccigkit.run import Run
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit, process
@@ -226,33 +223,6 @@ def test_three_lines_of_python_need_no_data(tmp_path: Path) -> None:
     assert faces.shape == (16, 3, 32, 32)
     package.save_image(other, tmp_path / "other.png")
     assert pixels(tmp_path / "other.png").shape == (32, 32, 3)
-
-
-# --- evaluate ---------------------------------------------------------------------------------------------------------
-
-
-def test_runs_are_measured_beside_their_controls(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hasty(data: DataModule, *, seed: int, steps: int) -> Predictor:
-        return predictor(data, seed=seed, steps=min(steps, 3))
-
-    monkeypatch.setattr(interventions, "predictor", hasty)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    one, other = (Path(shutil.copytree(run, tmp_path / name)) for name in ("one", "other"))
-    done = ccigkit("evaluate", one, other, "--json", tmp_path / "rows.json")
-    assert done.code == 0, done.err
-    assert "oracle" in done.out
-    rows = json.loads((tmp_path / "rows.json").read_text())
-    assert {row["run"] for row in rows} == {str(one), str(other)}
-    mine = [row for row in rows if row["run"] == str(one)]
-    assert json.loads((one / "evaluation.json").read_text())[0]["row"] == mine[0]["row"]
-    assert {(row["do"], row["row"]) for row in mine} == {
-        (name, kind) for name in NAMES for kind in ("model", "drawn", "identity", "oracle", "predictor")
-    }
-    by = {(row["do"], row["row"]): row for row in mine}
-    for name in NAMES:
-        assert by[name, "oracle"]["skill"] == pytest.approx(1)
-        assert by[name, "identity"]["skill"] == pytest.approx(0)
-        assert by[name, "identity"]["others"] == pytest.approx(0)
 
 
 # --- components -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -45,6 +47,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.
 Do = Annotated[
     list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
 ]
+SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
 @app.command()
@@ -170,25 +173,30 @@ def counterfactual(
 
 @app.command()
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="NAME", help="Default: interventions.")
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN... [METRIC.OPTION=VALUE]...", show_default=False)
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the rows as JSON.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="Which metric; repeatable.")
+    ] = None,
+    graphs: Annotated[bool, typer.Option("--graphs", help="Ask the same run under wrong graphs too.")] = False,
+    model: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="A model that is not ours: what makes it for a data set.")
+    ] = "",
+    data: Annotated[str, typer.Option(metavar="NAME", help="The data set that --model is measured on.")] = "",
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write everything as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with pictures.")] = None,
 ) -> None:
-    """Measure runs: every do() against the true counterfactual, beside its controls."""
-    from ccigkit.experiment import evaluate as evaluate_runs
-    from ccigkit.files import write_json
-    from ccigkit.report import rows_table
+    """Measure runs, and models that are not ours, beside their controls."""
+    from ccigkit.config import parse_settings
+    from ccigkit.judge import Request, judge
 
-    console = _console()
-    rows = evaluate_runs(runs, metric or ["interventions"], console)
-    for run in runs:
-        for name in metric or ["interventions"]:
-            mine = [row for row in rows if row["run"] == str(run) and row["metric"] == name]
-            console.print(rows_table(mine, f"{run.name}: {name}"))
-    if json:
-        write_json(json, rows)
+    given = arguments or []
+    runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]
+    settings = parse_settings(word for word in given if Path(word) not in runs)
+    command = shlex.join(["ccigkit", *sys.argv[1:]])
+    request = Request(runs, model, data, metric or (), settings, graphs, json, html, command)
+    judge(request, _console())
 
 
 @app.command()

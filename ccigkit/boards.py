@@ -1,0 +1,156 @@
+"""Tables of evaluations: one per metric, over every run measured, and one with a headline of each."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from ccigkit.evaluation import Estimate, Evaluation, Pooled, pooled
+
+ROWS = ("model", "drawn", "no graph", "identity", "resample", "oracle")  # in every table in this order, others after
+HEADLINES = {  # of each metric the column that says most, and whether more of it is better
+    "truth": ("skill", True),
+    "effectiveness": ("accuracy", True),
+    "composition": ("l1", False),
+    "reversibility": ("l1", False),
+    "minimality": ("cld", False),
+    "interventional": ("mmd", False),
+    "realism": ("fd", False),
+    "graph": ("shd", False),
+}
+
+Groups = Mapping[str, Sequence[Evaluation]]  # what is shown as one, by name: runs that differ by their seed alone
+
+
+@dataclass(frozen=True)
+class Board:
+    """One metric's table: a row for each run and each control, controls that are the same in all runs once."""
+
+    metric: str
+    columns: tuple[str, ...]
+    rows: tuple[Pooled, ...]
+    skipped: Mapping[str, str]  # group: why it has no rows here
+
+    def cell(self, row: Pooled, column: str) -> str:
+        """What stands in a cell; a column's figures have as many decimals as its largest leaves room for."""
+        value = row.get(column, "")
+        if isinstance(value, str):
+            return value
+        sizes = [abs(v.mean) for r in self.rows if isinstance(v := r.get(column), Estimate) and not math.isnan(v.mean)]
+        if math.isnan(value.mean):
+            return "–"
+        if all(size == round(size) for size in sizes) and value.n == 1:
+            return f"{value.mean:.0f}"
+        decimals = 3 if max(sizes) < 10 else 2 if max(sizes) < 100 else 1
+        spread = f" ± {value.half:.{decimals}f}" if value.n > 1 else ""
+        return f"{value.mean:.{decimals}f}{spread}"
+
+
+def boards(groups: Groups) -> list[Board]:
+    """The tables of all metrics, in the order in which they were measured."""
+    metrics = dict.fromkeys(found.metric for runs in groups.values() for run in runs for found in run.found)
+    return [board(metric, groups) for metric in metrics]
+
+
+def board(metric: str, groups: Groups) -> Board:
+    """One metric's table."""
+    rows: list[Pooled] = []
+    skipped: dict[str, str] = {}
+    for name, runs in groups.items():
+        mine = [found for run in runs for found in run.found if found.metric == metric]
+        if reasons := [found.skipped for found in mine if found.skipped]:
+            skipped[name] = reasons[0]
+        rows += [{"run": name, **row} for row in pooled([found for found in mine if found.rows])]
+    rows = in_order(together(rows)) if len(groups) > 1 else in_order([_without(row, "run") for row in rows])
+    there = list(dict.fromkeys(key for row in rows for key in row))
+    known = [key for key in there if any(not _missing(row.get(key)) for row in rows)]
+    words = [key for key in known if isinstance(next(row[key] for row in rows if key in row), str)]
+    first = [key for key in ("attribute", "do", "row", "run") if key in words]
+    rest = [key for key in known if key not in first]
+    return Board(metric, (*first, *rest), tuple(rows), skipped)
+
+
+def together(rows: Sequence[Pooled]) -> list[Pooled]:
+    """Rows of several runs, those that are the same in all of them, as the controls are, only once."""
+    alike: dict[str, list[Pooled]] = defaultdict(list)
+    for row in rows:
+        alike[repr(_without(row, "run"))].append(row)
+    runs = len({row["run"] for row in rows})
+    return [
+        {**same[0], "run": "all"} if len(same) == runs > 1 and same[0]["row"] != "model" else row
+        for same in alike.values()
+        for row in (same[:1] if len(same) == runs > 1 and same[0]["row"] != "model" else same)
+    ]
+
+
+def in_order(rows: Sequence[Pooled]) -> list[Pooled]:
+    """Rows sorted by what was asked, in the order of asking, then by who answers."""
+    asked = list(dict.fromkeys(_asked(row) for row in rows))
+    place = {who: at for at, who in enumerate(ROWS)}
+    return sorted(rows, key=lambda row: (asked.index(_asked(row)), place.get(str(row["row"]), len(ROWS))))
+
+
+def headlines(groups: Groups) -> Board | None:
+    """One row for each run and each control, one column for each metric: the mean of its headline over all do()."""
+    rows: dict[tuple[str, str], dict[str, list[Estimate]]] = defaultdict(lambda: defaultdict(list))
+    several = len(groups) > 1
+    for found in boards(groups):
+        column, _ = HEADLINES.get(found.metric, ("", True))
+        for row in found.rows:
+            value = row.get(column)
+            if isinstance(value, Estimate) and row["row"] in ROWS:
+                rows[str(row["row"]), str(row.get("run", ""))][headline(found.metric)].append(value)
+    if not rows:
+        return None
+    means: list[Pooled] = [
+        {"row": who, **({"run": run} if several else {}), **{key: _mean(values) for key, values in columns.items()}}
+        for (who, run), columns in rows.items()
+    ]
+    keys = list(dict.fromkeys(key for columns in rows.values() for key in columns))
+    known = [key for key in keys if any(not _missing(row.get(key)) for row in means)]
+    return Board("at a glance", ("row", *(["run"] if several else []), *known), tuple(in_order(means)), {})
+
+
+def headline(metric: str) -> str:
+    """The name of a metric's headline, with the way that is better."""
+    column, more = HEADLINES[metric]
+    return f"{metric} {column} {'↑' if more else '↓'}"
+
+
+def terminal_table(found: Board) -> Table:
+    """A table for the terminal, the controls dim."""
+    table = Table(title=found.metric)
+    words = {column for row in found.rows for column, value in row.items() if isinstance(value, str)}
+    for column in found.columns:
+        table.add_column(column, justify="left" if column in words else "right")
+    asked = None
+    for row in found.rows:
+        if asked not in (None, _asked(row)):
+            table.add_section()
+        asked = _asked(row)
+        style = "" if row["row"] == "model" else "dim"
+        table.add_row(*(found.cell(row, column) for column in found.columns), style=style)
+    return table
+
+
+def _mean(values: Sequence[Estimate]) -> Estimate:
+    """The mean of figures that may be missing; of intervals there is none here, the parts not being independent."""
+    known = [value.mean for value in values if not math.isnan(value.mean)]
+    return Estimate(float(np.mean(known)) if known else float("nan"), float("nan"), 1)
+
+
+def _asked(row: Pooled) -> tuple[str, ...]:
+    return tuple(str(row[key]) for key in ("attribute", "do") if key in row)
+
+
+def _missing(value: Estimate | str | None) -> bool:
+    return value is None or (isinstance(value, Estimate) and math.isnan(value.mean))
+
+
+def _without(row: Pooled, column: str) -> Pooled:
+    return {key: value for key, value in row.items() if key != column}

@@ -1,0 +1,238 @@
+"""Evaluation: a model, ours or anybody's, against a data set, metric by metric."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+
+from ccigkit.components import build, options_of, registry, resolve_options
+from ccigkit.errors import ConfigError, DataError, one_of
+from ccigkit.images import to_float
+from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
+from ccigkit.metrics.answers import edit, sample
+from ccigkit.metrics.cached import fingerprint
+from ccigkit.metrics.predictor import Predictor, predictor
+
+QUICK = (
+    "effectiveness",
+    "truth",
+    "composition",
+    "reversibility",
+    "minimality",
+    "interventional",
+    "realism",
+    "graph",
+)
+SURE = 0.95  # of every confidence interval
+Options = Mapping[str, Mapping[str, Any]]  # {metric: {option: value}}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a metric, with these options, found: rows, or the reason why there are none."""
+
+    metric: str
+    options: Mapping[str, Any]
+    rows: tuple[Row, ...] = ()
+    skipped: str = ""
+    predictor: str = ""  # the hash of the predictor that it read pictures with
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it, which knows no NaN."""
+        about: dict[str, Any] = {"metric": self.metric, "options": {k: _plain(v) for k, v in self.options.items()}}
+        about |= {"predictor": self.predictor} if self.predictor else {}
+        if self.skipped:
+            return about | {"skipped": self.skipped}
+        return about | {"rows": [{key: _plain(value) for key, value in row.items()} for row in self.rows]}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured: what each metric found, on which data, and what else is known of the model."""
+
+    name: str
+    found: tuple[Found, ...]
+    data: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every row of every metric, with the metric's name."""
+        return [{"metric": found.metric, **row} for found in self.found for row in found.rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        metrics = [found.to_json() for found in self.found]
+        return {"name": self.name, **self.about, "data": dict(self.data), "metrics": metrics}
+
+
+def evaluate(
+    model: ImageModel,
+    data: DataModule,
+    *,
+    metrics: Sequence[str] = QUICK,
+    options: Options | None = None,
+    name: str = "",
+    tell: Callable[[Sequence[str]], None] = lambda names: None,
+) -> Evaluation:
+    """Measure a model on a data set; `tell` hears the names of the metrics that come next.
+
+    What the data, or the model, cannot support is skipped, with its reason.
+
+    Raises:
+        ConfigError: for an unknown metric or an impossible option.
+        DataError: where the model is not one of this data, or does not keep to the protocol.
+    """
+    chosen = [resolved(metric, (options or {}).get(metric, {})) for metric in metrics]
+    for stranger in set(options or {}) - set(metrics):
+        resolved(stranger, {})  # raises where there is none of that name
+        raise ConfigError(f"options are given for {stranger}, which is not measured; add --metric {stranger}")
+    probe(model, data)
+    found: dict[str, Found] = {}
+    for family in families(chosen):
+        tell([metric.name for metric, _ in family])
+        measured = type(family[0][0]).measure_together([metric for metric, _ in family], model, data)
+        for (metric, how), rows in zip(family, measured, strict=True):
+            found[metric.name] = report(metric, how, rows, data)
+    return Evaluation(name or type(model).__name__, tuple(found[metric.name] for metric, _ in chosen), describe(data))
+
+
+def resolved(metric: str, given: Mapping[str, Any]) -> tuple[Metric, dict[str, Any]]:
+    """A metric by its name, and all its options.
+
+    Raises:
+        ConfigError: for an unknown name or an impossible option.
+    """
+    if metric not in registry().names("metric"):
+        raise ConfigError(one_of("metric", metric, registry().names("metric")))
+    options = resolve_options("metric", metric, given, metric)
+    for option in ("n", "cycles", "references", "steps", "predictor_steps"):
+        if option in options and options[option] < 1:
+            raise ConfigError(f"{metric}.{option}={options[option]} must be at least 1")
+    return build("metric", {"name": metric, **options}, {}), options
+
+
+def families(chosen: Iterable[tuple[Metric, dict[str, Any]]]) -> list[list[tuple[Metric, dict[str, Any]]]]:
+    """Metrics in groups that are measured together, in the order of their first."""
+    groups: dict[object, list[tuple[Metric, dict[str, Any]]]] = {}
+    for metric, options in chosen:
+        shared = type(metric).measure_together.__func__  # type: ignore[attr-defined]
+        key: object = shared if shared is not Metric.measure_together.__func__ else metric  # type: ignore[attr-defined]
+        groups.setdefault(key, []).append((metric, options))
+    return list(groups.values())
+
+
+def reader(evaluation: Evaluation, data: DataModule) -> Predictor:
+    """The predictor that an evaluation read pictures with, or the usual one where it needed none."""
+    used = [found.options for found in evaluation.found if found.predictor]
+    how = {"seed": used[0]["seed"], "steps": used[0]["predictor_steps"]} if used else {}
+    return predictor(data, **how)
+
+
+def report(metric: Metric, options: dict[str, Any], rows: list[Row] | DataError, data: DataModule) -> Found:
+    """What a metric found, with the hash of the predictor that helped it."""
+    if isinstance(rows, DataError):
+        return Found(metric.name, options, skipped=str(rows))
+    helped = ""
+    if "predictor_steps" in options_of(type(metric)):
+        helped = predictor(data, seed=options["seed"], steps=options["predictor_steps"]).fingerprint
+    return Found(metric.name, options, tuple(rows), predictor=helped)
+
+
+def probe(model: ImageModel, data: DataModule) -> None:
+    """Nothing, where a model answers about this data set as it should.
+
+    Raises:
+        DataError: where it has other attributes or images than the data, or answers in another shape or with NaN.
+    """
+    theirs, ours = (", ".join(a.name for a in attributes) for attributes in (model.attributes, data.attributes))
+    if theirs != ours:
+        raise DataError(f"the model is about {theirs}, but {data.name} now has {ours}")
+    if tuple(model.image_shape) != tuple(data.image_shape):
+        theirs, ours = (str(list(shape)) for shape in (model.image_shape, data.image_shape))
+        raise DataError(
+            f"the model has images of {theirs}, but {data.name} now has images of {ours}; "
+            "give the data options that it was trained with"
+        )
+    test = data.load("test")
+    edit(model, to_float(test.images[:2]), torch.as_tensor(test.values[:2]).float(), {})
+    for _ in sample(model, 2, {}, 0):
+        pass
+
+
+def describe(data: DataModule) -> dict[str, Any]:
+    """What a data set is, for a result to carry: two results are of the same data if these are the same."""
+    train, test = data.load("train"), data.load("test")
+    about = {
+        "name": data.name,
+        "attributes": [attribute.name for attribute in data.attributes],
+        "image_shape": list(data.image_shape),
+        "train": {"images": len(train), "hash": fingerprint(train)},
+        "test": {"images": len(test), "hash": fingerprint(test)},
+    }
+    return about | ({"preprocess_id": data.preprocess_id} if data.preprocess_id else {})
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it: no NaN, no paths."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+# --- several seeds ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean over several seeds, and half the width of its 95 % confidence interval (Student's t)."""
+
+    mean: float
+    half: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """That of values, those that could not be measured (NaN) left out."""
+        known = [value for value in values if not math.isnan(value)]
+        n, nan = len(known), float("nan")
+        spread = float(np.std(known, ddof=1)) if n > 1 else nan
+        half = float(student.ppf((1 + SURE) / 2, n - 1)) * spread / math.sqrt(n) if n > 1 else nan
+        return cls(float(np.mean(known)) if n else nan, half, n)
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """As JSON has it."""
+        return {"mean": _plain(self.mean), "ci95": _plain(self.half), "n": self.n}
+
+
+Words = tuple[tuple[str, str], ...]
+Pooled = dict[str, Estimate | str]
+
+
+def pooled(found: Sequence[Found]) -> list[Pooled]:
+    """The rows of one metric in several runs as one: text as it is, numbers as their mean with its interval.
+
+    Rows belong together that say the same in words, the first with the first, the second with the second.
+    """
+    alike: dict[tuple[Words, int], list[Row]] = {}
+    for one in found:
+        seen: Counter[Words] = Counter()
+        for row in one.rows:
+            words = tuple((key, value) for key, value in row.items() if isinstance(value, str))
+            alike.setdefault((words, seen[words]), []).append(row)
+            seen[words] += 1
+    return [
+        {
+            key: value if isinstance(value, str) else Estimate.of([float(row[key]) for row in rows if key in row])
+            for key, value in rows[0].items()
+        }
+        for rows in alike.values()
+    ]

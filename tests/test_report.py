@@ -1,0 +1,133 @@
+"""The report: one page that holds everything it shows, opened in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ccigkit.data.pendulum import Pendulum
+from ccigkit.drawings import curve_svg, graph_svg, verdicts
+from ccigkit.evaluation import evaluate
+from ccigkit.exhibits import exhibit, sweep
+from ccigkit.graph import CausalGraph
+from ccigkit.htmlreport import write_report
+from ccigkit.metrics.predictor import predictor
+from tests.browser import browse, needs_browser, screenshot
+from tests.helpers import TINY, ccigkit
+from tests.outside import Oracle
+
+torch.set_num_threads(1)
+
+SECTIONS = ("At a glance", "The graph", "Counterfactuals", "Every do()", "Seeing and doing", "What moves what",
+            "Traversals", "Training", "Metrics", "Provenance")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    found = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(found / "cache"))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Path:
+    """The report of a run of two steps."""
+    run = folder / "<tiny>"
+    done = ccigkit("train", "--data", "pendulum", *TINY, "--steps", 2, "--run", run)
+    assert done.code == 0, done.err
+    words = ("--metric", "truth", "truth.n=8", "truth.predictor_steps=2", "--metric", "graph")
+    done = ccigkit("evaluate", run, *words, "--html", folder / "report.html")
+    assert done.code == 0, done.err
+    return folder / "report.html"
+
+
+def test_the_page_holds_everything_it_shows(page: Path) -> None:
+    text = page.read_text()
+    for section in SECTIONS:
+        assert re.search(rf"<h[23]>{re.escape(section)}</h[23]>", text), section
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert addresses
+    assert {address.partition(",")[0] for address in addresses if not address.startswith("#")} == {
+        "data:image/webp;base64"
+    }
+    assert all(f'id="{address[1:]}"' in text for address in addresses if address.startswith("#"))
+    assert "url(" not in text
+    assert "<script" not in text
+
+
+def test_names_are_text_and_nothing_else(page: Path) -> None:
+    assert "&lt;tiny&gt;" in page.read_text()
+    assert "<tiny>" not in page.read_text()
+
+
+@needs_browser
+def test_a_browser_without_a_network_opens_it(page: Path) -> None:
+    shown = browse(page, "--dump-dom", folder=page.parent)
+    assert all(section in shown for section in SECTIONS)
+    with Image.open(screenshot(page, page.parent / "report.png")) as file:
+        pixels = np.asarray(file.convert("RGB")).astype(float)
+    assert pixels.shape == (1600, 1200, 3)
+    assert pixels.std() > 5  # something is there
+    assert np.abs(np.diff(pixels[:, :60], axis=1)).max() < 40  # and the margin is a margin: nothing has run over
+
+
+def test_a_model_that_is_not_ours_is_shown_too(folder: Path) -> None:
+    data = Pendulum(n=60, size=32)
+    model = Oracle(data)
+    found = evaluate(model, data, metrics=("truth",), options={"truth": {"n": 8, "predictor_steps": 2}})
+    write_report(
+        folder / "oracle.html",
+        {"oracle": [found]},
+        [exhibit("oracle", model, data, predictor(data, steps=2))],
+        "by hand",
+    )
+    text = (folder / "oracle.html").read_text()
+    assert "The graph</h3>" not in text
+    assert "Training</h3>" not in text
+    assert "the true ones" in text
+
+
+def test_the_oracles_pictures_move_as_the_true_ones(folder: Path) -> None:
+    data = Pendulum(n=60, size=32)
+    shown = exhibit("oracle", Oracle(data), data, predictor(data, steps=2))
+    ours, true = shown.effects
+    assert torch.equal(ours.matrix, true.matrix)
+    by_label = {strip.label: strip.images for strip in shown.counterfactuals[0].strips}
+    assert torch.equal(by_label["the model's"], by_label["the true ones"])
+    assert bool((by_label["where they differ"] == 1).all())
+    assert {seen.panel.heading.split(" = ")[0] for seen in shown.seeing} == {"length", "position"}
+    assert len(sweep(Oracle(data), *(t[:1] for t in _test_images(data)), 0)) == 9
+
+
+def _test_images(data: Pendulum) -> tuple[torch.Tensor, torch.Tensor]:
+    test = data.load("test")
+    return test.images.float() / 127.5 - 1, torch.as_tensor(test.values).float()
+
+
+def test_each_edge_is_what_it_is_said_to_be() -> None:
+    names = ("a", "b", "c", "d")
+    truth = CausalGraph.from_edges(names, ["a -> b", "b -> c", "a -> d"])
+    graph = CausalGraph.from_edges(names, ["a -> b", "c -> b", "c -> d"])
+    assert verdicts(graph, truth) == {
+        ("a", "b"): "right", ("c", "b"): "reversed", ("c", "d"): "extra", ("a", "d"): "missing",
+    }  # fmt: skip
+    assert set(verdicts(graph, None).values()) == {"right"}
+    drawn = graph_svg(graph, truth, "<a graph>")
+    assert all(drawn.count(f"edge {kind}") == 1 for kind in ("right", "reversed", "extra", "missing"))
+    assert "&lt;a graph&gt;" in drawn
+
+
+def test_a_curve_has_few_points_and_keeps_its_ends() -> None:
+    drawn = curve_svg([(step, 1 / (1 + step)) for step in range(5000)], "loss")
+    points = re.findall(r"([\d.]+),([\d.]+)", drawn)
+    assert len(points) == 120
+    heights = [float(y) for _, y in points]
+    assert heights == sorted(heights)  # a loss that falls goes down the page
+    assert curve_svg([(1, 2.0)], "one").count(",") == 2
