@@ -24,7 +24,10 @@ LEANING = 0.2  # standard deviation of the slant, in radians
 STYLE = ("width", "height", "right", "up", "sway", "bend")  # what no attribute touches, each in [0, 1]
 POINTS = 41
 GLYPHS: tuple[Sequence[tuple[float, float]], ...] = (  # control points of one smooth stroke; twice for a corner
-    ((0.5, 1), (0.12, 1), (0.06, 0.5), (0.12, 0), (0.5, 0), (0.88, 0), (0.94, 0.5), (0.88, 1), (0.5, 1)),
+    (
+        *((0.5, 1), (0.2, 1), (0.05, 0.75), (0.05, 0.25), (0.2, 0), (0.5, 0), (0.8, 0), (0.95, 0.25), (0.95, 0.75)),
+        *((0.8, 1), (0.5, 1)),
+    ),
     ((0.3, 0.78), (0.52, 1), (0.52, 1), (0.52, 0)),
     ((0.1, 0.74), (0.18, 1.04), (0.55, 1.03), (0.95, 1), (0.86, 0.62), (0.6, 0.38), (0.1, 0), (0.1, 0), (0.92, 0)),
     (
@@ -49,7 +52,7 @@ GLYPHS: tuple[Sequence[tuple[float, float]], ...] = (  # control points of one s
         *((0.02, 0.44), (0.06, -0.02), (0.5, -0.02), (0.94, -0.02), (0.98, 0.44), (0.5, 0.54)),
     ),
     (
-        *((0.88, 0.7), (0.8, 0.46), (0.5, 0.45), (0.08, 0.46), (0.06, 1), (0.5, 1.02), (0.92, 1)),
+        *((0.88, 0.72), (0.78, 0.48), (0.5, 0.44), (0.16, 0.46), (0.05, 0.72), (0.18, 1), (0.5, 1.03), (0.88, 1)),
         *((0.9, 0.7), (0.88, 0.4), (0.68, 0)),
     ),
 )
@@ -96,7 +99,7 @@ class DigitsScene(Measurable):
         values, noise = values.float(), noise.float()
         slant = values[:, 3] if self.slant else LEANING * noise[:, 3]
         canvas = self._canvas(len(values), size)
-        mask = canvas.inside(polyline(canvas, strokes(values[:, 2], slant, noise[:, 4:]), values[:, 0, None, None] / 2))
+        mask = canvas.cover(polyline(canvas, strokes(values[:, 2], slant, noise[:, 4:]), values[:, 0, None, None] / 2))
         return (mask * values[:, 1, None, None])[:, None].round().clamp(0, 255).to(torch.uint8)
 
     def measure(self, images: Tensor) -> Tensor:
@@ -194,7 +197,7 @@ def recognised(canvas: Canvas, masks: Tensor) -> tuple[Tensor, Tensor]:
     plain = strokes(which, torch.zeros(40), torch.full((40, len(STYLE)), 0.5))
     page = DigitsScene._canvas(40, masks.shape[-1])
     known, own_shear, own_across, own_up = standardised(
-        page, page.inside(polyline(page, plain, thick[:, None, None] / 2))
+        page, page.cover(polyline(page, plain, thick[:, None, None] / 2))
     )
     nearest = torch.cdist(seen, known).argmin(dim=1)
     own = own_shear[nearest] * (across / own_across[nearest]) / (up / own_up[nearest])

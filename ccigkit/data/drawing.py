@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,33 +16,37 @@ Colour = tuple[float, ...]  # red, green and blue, or grey alone, each in [0, 1]
 Place = TypeVar("Place", float, Tensor)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Canvas:
-    """A batch of pictures [n, c, size, size] in [0, 1], and the world coordinates [1, size, size] of their pixels."""
+    """A batch of pictures [n, c, h, w] in [0, 1], or a view of a part, and the world coordinates of their pixels."""
 
     picture: Tensor
-    x: Tensor
-    y: Tensor
+    x: Tensor  # [1, 1, w]
+    y: Tensor  # [1, h, 1]
     pixel: float  # a pixel's width in world units
 
     @classmethod
-    def blank(cls, n: int, size: int, left: float, top: float, width: float, colour: Colour) -> Canvas:
+    def blank(cls, n: int, size: int, left: float, top: float, width: float, colour: Colour) -> Self:
         """N pictures in one colour, of the square whose upper left corner is (left, top), y pointing up."""
         steps = (torch.arange(size) + 0.5) * (width / size)
         picture = torch.tensor(colour)[None, :, None, None].repeat(n, 1, size, size)
         return cls(picture, (left + steps)[None, None, :], (top - steps)[None, :, None], width / size)
 
-    def inside(self, distance: Tensor) -> Tensor:
-        """How much of each pixel [n, size, size] lies inside a shape, from its signed distance (negative inside)."""
-        return (0.5 - distance / self.pixel).clamp(0, 1)
+    def cover(self, distance: Tensor, softness: float = 0.0, edge: float = 1.0) -> Tensor:
+        """How much of each pixel [n, h, w] lies inside a shape, from its signed distance (negative inside).
 
-    def paint(self, mask: Tensor, colour: Colour) -> None:
-        """Lay a colour over the pictures where the mask [n or 1, size, size] says."""
-        self.picture.lerp_(torch.tensor(colour)[None, :, None, None], mask[:, None])
+        The shape's edge is so many pixels and, on top of that, `softness` in world units wide.
+        """
+        return (0.5 - distance / (edge * self.pixel + softness)).clamp_(0, 1)
+
+    def paint(self, mask: Tensor, colour: Colour | Tensor) -> None:
+        """Lay a colour, one for all or [n, c, 1, 1], over the pictures where the mask [n or 1, h, w] says."""
+        tint = colour if isinstance(colour, Tensor) else torch.tensor(colour)[:, None, None]
+        self.picture.lerp_(tint, mask[:, None])
 
     def to_bytes(self) -> Tensor:
-        """The pictures as uint8 [n, c, size, size]."""
-        return self.picture.mul(255).round_().to(torch.uint8)
+        """The pictures as uint8 [n, c, h, w]."""
+        return self.picture.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Figure:
         """Paint a shape, cut off where the axes end, at whole pixels of the published 96."""
         across = (canvas.x > round(self.LEFT)) & (canvas.x < round(self.LEFT + self.WIDTH))
         up = (canvas.y > round(self.FLOOR)) & (canvas.y < round(self.FLOOR + self.HEIGHT))
-        canvas.paint(canvas.inside(distance) * (across & up), colour)
+        canvas.paint(canvas.cover(distance) * (across & up), colour)
 
 
 def half_line(points: float) -> float:

@@ -11,10 +11,12 @@ possible: most of the arithmetic then costs next to nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from ccigkit.data.drawing import Canvas
 
 ATTRIBUTES = (
     "Male", "Young", "Smiling", "Mouth_Slightly_Open", "High_Cheekbones", "Narrow_Eyes",
@@ -45,31 +47,35 @@ STRETCH = 1.08  # the degrees that the causal model reaches go from about 0.04 t
 PIXELS_PER_CHUNK = 1 << 19  # 128 faces at 64 px: the masks of one chunk stay in the processor's cache
 
 
-class Canvas(NamedTuple):
-    """A rectangle of the picture: ``image`` [n,3,h,w] is a view, painting in it paints the whole picture."""
+@dataclass(frozen=True)
+class FaceCanvas(Canvas):
+    """A rectangle of the picture, its edges eased over two pixels; painting in it paints the whole picture."""
 
-    image: Tensor
-    x: Tensor  # [1,1,w]
-    y: Tensor  # [1,h,1]
-    pixel: float  # the side of a pixel, in coordinates
-    rows: slice = slice(None)
-    columns: slice = slice(None)
+    rows: slice = field(default_factory=lambda: slice(None))
+    columns: slice = field(default_factory=lambda: slice(None))
 
-    def window(self, left: float, right: float, top: float, bottom: float) -> Canvas:
+    @classmethod
+    def empty(cls, n: int, size: int, device: torch.device) -> FaceCanvas:
+        """N pictures to paint all over."""
+        pixel = 2 / size
+        axis = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * pixel - 1
+        return cls(axis.new_empty(n, 3, size, size), axis[None, None], axis[None, :, None], pixel)
+
+    def window(self, left: float, right: float, top: float, bottom: float) -> FaceCanvas:
         """Return the part of the whole picture between these coordinates; painting only there saves time."""
-        height, width = self.image.shape[-2:]
+        height, width = self.picture.shape[-2:]
         rows = slice(max(0, int((top + 1) / self.pixel)), min(height, int((bottom + 1) / self.pixel) + 1))
         columns = slice(max(0, int((left + 1) / self.pixel)), min(width, int((right + 1) / self.pixel) + 1))
         x, y = self.x[..., columns], self.y[:, rows]
-        return Canvas(self.image[..., rows, columns], x, y, self.pixel, rows, columns)
+        return FaceCanvas(self.picture[..., rows, columns], x, y, self.pixel, rows, columns)
 
     def crop(self, mask: Tensor) -> Tensor:
         """Cut out the part of a mask of the whole picture that lies in this window."""
         return mask[:, self.rows, self.columns]
 
-    def cover(self, distance: Tensor, softness: float = 0.0) -> Tensor:
-        """Tell how much of each pixel lies inside the shape, in [0,1]; ``softness`` blurs the edge further."""
-        step = (0.5 - distance / (2.2 * self.pixel + softness)).clamp_(0, 1)
+    def cover(self, distance: Tensor, softness: float = 0.0, edge: float = 2.2) -> Tensor:
+        """Tell how much of each pixel lies inside the shape, in [0,1], easing in and out over its edge."""
+        step = super().cover(distance, softness, edge)
         return step.mul(-2).add_(3).mul_(step).mul_(step)
 
     def stripe(self, upper: Tensor, lower: Tensor) -> Tensor:
@@ -81,13 +87,9 @@ class Canvas(NamedTuple):
         slope = torch.gradient(curve, spacing=self.pixel, dim=-1)[0]
         return self.cover((curve - self.y) * torch.rsqrt(1 + slope.square()))
 
-    def turn(self) -> Canvas:
+    def turn(self) -> FaceCanvas:
         """Swap the axes of this window: curves become x(y), drawn in |x| and so the same on both sides."""
-        return Canvas(self.image.mT, self.y.mT, self.x.abs().mT, self.pixel)
-
-    def paint(self, colour: Tensor, mask: Tensor) -> None:
-        """Blend a colour [n,3,1,1] in where the mask [n,h,w] says so."""
-        self.image.lerp_(colour, mask[:, None])
+        return FaceCanvas(self.picture.mT, self.y.mT, self.x.abs().mT, self.pixel)
 
 
 def mix(start: float | Tensor, end: float | Tensor, degree: Tensor) -> Tensor:
@@ -156,38 +158,38 @@ class Face:
         return torch.stack([weight * self.colour(stop) for weight, stop in zip(weights, stops, strict=True)]).sum(0)
 
 
-def draw_background(face: Face, canvas: Canvas) -> None:
+def draw_background(face: Face, canvas: FaceCanvas) -> None:
     """Draw one soft colour with a lighter disc behind the head, and the shoulders, broader with Male."""
-    canvas.image.copy_(face.background)
-    canvas.paint(0.75 * face.background + 0.25, canvas.cover(ellipse(canvas.x, canvas.y + 0.02, 0.93, 0.93)))
+    canvas.picture.copy_(face.background)
+    canvas.paint(canvas.cover(ellipse(canvas.x, canvas.y + 0.02, 0.93, 0.93)), 0.75 * face.background + 0.25)
     part = canvas.window(-1, 1, 0.7, 1)
-    part.paint(face.shirt, part.cover(ellipse(part.x, part.y - 1.35, mix(0.86, 1.1, face.male), 0.5)))
+    part.paint(part.cover(ellipse(part.x, part.y - 1.35, mix(0.86, 1.1, face.male), 0.5)), face.shirt)
 
 
-def draw_back_hair(face: Face, canvas: Canvas) -> None:
+def draw_back_hair(face: Face, canvas: FaceCanvas) -> None:
     """Draw the cap of hair behind the head, smaller with Bald, the ears, and the long hair of a low Male."""
-    canvas.paint(face.hair, canvas.cover(cap_distance(face, canvas)))
+    canvas.paint(canvas.cover(cap_distance(face, canvas)), face.hair)
     ears = canvas.window(-0.85, 0.85, -0.1, 0.4)
     distance = ellipse(ears.x.abs() - face.width - 0.02, ears.y - 0.12, 0.1, 0.15)
-    ears.paint(face.skin, ears.cover(distance))
-    ears.paint(face.shade, ears.cover(distance + 0.045))
+    ears.paint(ears.cover(distance), face.skin)
+    ears.paint(ears.cover(distance + 0.045), face.shade)
     long = canvas.window(-1, 1, -0.3, 1)
     top, end = -0.2, mix(1.05, 0.0, face.male)
     middle, half = (top + end) / 2, (end - top) / 2
     hair = long.cover(rounded_box(long.x, long.y - middle, face.width + face.volume, half, 0.2))
-    long.paint(face.hair, hair)
-    long.paint(face.hair * 0.78, hair.mul_(long.cover(ellipse(long.x, long.y - 0.6, face.width - 0.1, 0.8), 0.06)))
+    long.paint(hair, face.hair)
+    long.paint(hair.mul_(long.cover(ellipse(long.x, long.y - 0.6, face.width - 0.1, 0.8), 0.06)), face.hair * 0.78)
 
 
-def draw_neck(face: Face, canvas: Canvas) -> None:
+def draw_neck(face: Face, canvas: FaceCanvas) -> None:
     """Draw the neck, wider with Male, and the shadow of the chin on it."""
     part = canvas.window(-0.6, 0.6, 0.4, 1)
     neck = part.cover(rounded_box(part.x, part.y - 0.5, face.neck, 0.5, 0.1))
-    part.paint(face.skin, neck)
-    part.paint(face.shade, neck * part.cover(ellipse(part.x, part.y - 0.2, 0.5, face.chin - 0.1)))
+    part.paint(neck, face.skin)
+    part.paint(neck * part.cover(ellipse(part.x, part.y - 0.2, 0.5, face.chin - 0.1)), face.shade)
 
 
-def head_distance(face: Face, canvas: Canvas) -> Tensor:
+def head_distance(face: Face, canvas: FaceCanvas) -> Tensor:
     """Measure the distance to the head: a superellipse that narrows to the chin, and squares up with Male."""
     power = mix(2.15, 2.75, face.male)
     top = -0.77
@@ -198,19 +200,19 @@ def head_distance(face: Face, canvas: Canvas) -> Tensor:
     return (canvas.x.abs().pow(power) * rows + (v.abs().pow(power) - 1)) * (face.width / power)
 
 
-def draw_head(face: Face, canvas: Canvas, distance: Tensor) -> Tensor:
+def draw_head(face: Face, canvas: FaceCanvas, distance: Tensor) -> Tensor:
     """Draw the skin of the head, softly shaded on one side, with a gloss on the scalp; returns its mask [n,h,w]."""
     head = canvas.cover(distance)
-    canvas.paint(face.skin, head)
+    canvas.paint(head, face.skin)
     lit = canvas.cover(ellipse(canvas.x + 0.12, canvas.y + 0.06, face.width, 0.8), 0.3)
-    canvas.paint(face.shade, head * (1 - lit) * 0.6)
+    canvas.paint(head * (1 - lit) * 0.6, face.shade)
     scalp = canvas.window(-0.5, 0.3, -0.8, -0.4)
     gloss = scalp.cover(ellipse(scalp.x + 0.16, scalp.y + 0.62, 0.16, 0.05), 0.05)
-    scalp.paint(face.colour(WHITE), gloss * 0.45)
+    scalp.paint(gloss * 0.45, face.colour(WHITE))
     return head
 
 
-def draw_front_hair(face: Face, canvas: Canvas) -> None:
+def draw_front_hair(face: Face, canvas: FaceCanvas) -> None:
     """Draw the hair over the forehead; the hairline climbs to the crown with Bald, but the sides stay."""
     part = canvas.window(-0.9, 0.9, -1, 0.1)
     distance = cap_distance(face, part)
@@ -219,62 +221,62 @@ def draw_front_hair(face: Face, canvas: Canvas) -> None:
     side = side * side * (3 - 2 * side)
     line = mix(-0.45 - 0.12 * arch(u, -0.35, 0.9).clamp(min=0), -0.75, face.bald)
     hair = part.cover(distance).mul_(1 - part.below(mix(line, 0.0, side)))
-    part.paint(face.hair, hair)
-    part.paint(0.8 * face.hair + 0.2, hair.mul_(part.cover((distance + 0.13).abs() - 0.03, 0.06)))
+    part.paint(hair, face.hair)
+    part.paint(hair.mul_(part.cover((distance + 0.13).abs() - 0.03, 0.06)), 0.8 * face.hair + 0.2)
 
 
-def cap_distance(face: Face, canvas: Canvas) -> Tensor:
+def cap_distance(face: Face, canvas: FaceCanvas) -> Tensor:
     """Measure the distance to the outline of the hair on the head; Bald lowers it until the scalp shows."""
     top = mix(-0.80 - face.volume, -0.71, face.bald)
     return ellipse(canvas.x, canvas.y + 0.12, face.width + face.volume, -0.12 - top)
 
 
-def draw_beard(face: Face, canvas: Canvas, distance: Tensor) -> None:
+def draw_beard(face: Face, canvas: FaceCanvas, distance: Tensor) -> None:
     """Draw a full beard from ear to ear; with No_Beard it shrinks to a fringe under the chin and fades out."""
     part = canvas.window(-0.8, 0.8, -0.1, 1)
     u = (part.x / face.width).square()
     full, fringe = 0.2 + 0.5 * u - 0.8 * u.square(), face.chin - 0.5 * u
     longer = (0.03 + 0.1 * (part.y - 0.3).clamp(0, 0.6)) * face.beard
     beard = part.cover(part.crop(distance) - longer).mul_(part.below(mix(fringe, full, face.beard)))
-    part.paint(face.whiskers, beard.mul_(ease(face.beard)))
+    part.paint(beard.mul_(ease(face.beard)), face.whiskers)
 
 
-def draw_cheeks(face: Face, canvas: Canvas, head: Tensor) -> None:
+def draw_cheeks(face: Face, canvas: FaceCanvas, head: Tensor) -> None:
     """Draw rosy discs with a shine on the bone; with High_Cheekbones they climb, glow and grow."""
     part = canvas.window(-0.75, 0.75, -0.1, 0.85)
     inside = part.crop(head)
     dx, dy = part.x.abs() - 0.41, part.y - mix(0.53, 0.19, face.cheek)
     disc = part.cover(ellipse(dx, dy, mix(0.16, 0.23, face.cheek), mix(0.14, 0.2, face.cheek)), 0.03)
-    part.paint(face.colour(ROSE), disc.mul_(inside).mul_(mix(0.25, 0.97, face.cheek)))
+    part.paint(disc.mul_(inside).mul_(mix(0.25, 0.97, face.cheek)), face.colour(ROSE))
     shine = part.cover(ellipse(dx + 0.01, dy + 0.075, 0.135, 0.063), 0.01)
-    part.paint(face.colour(WHITE), shine.mul_(inside).mul_(mix(0.05, 0.85, face.cheek)))
+    part.paint(shine.mul_(inside).mul_(mix(0.05, 0.85, face.cheek)), face.colour(WHITE))
 
 
-def draw_age(face: Face, canvas: Canvas) -> None:
+def draw_age(face: Face, canvas: FaceCanvas) -> None:
     """Draw lines on the forehead, bags under the eyes and folds beside the mouth, all fading with Young."""
     ink, strength = face.shade * 0.7, 0.7 * face.old
     forehead = canvas.window(-0.45, 0.45, -0.75, -0.3)
     for height in (-0.64, -0.53, -0.42):
         bow = height - 0.03 * arch(forehead.x, 0, 0.4)
         thick = 0.024 * arch(forehead.x, 0, 0.36)
-        forehead.paint(ink, forehead.stripe(bow - thick, bow + thick) * strength)
+        forehead.paint(forehead.stripe(bow - thick, bow + thick) * strength, ink)
     eyes = canvas.window(-0.55, 0.55, 0.0, 0.3)
     hump = arch(eyes.x.abs(), face.eye_x, 0.2)
-    eyes.paint(ink, eyes.stripe(0.08 + 0.08 * hump, 0.08 + 0.15 * hump) * strength)
+    eyes.paint(eyes.stripe(0.08 + 0.08 * hump, 0.08 + 0.15 * hump) * strength, ink)
     folds = canvas.window(-0.6, 0.6, 0.1, 0.9).turn()
     bow, thick = 0.22 + 0.25 * arch(folds.x, 0.52, 0.36), 0.03 * arch(folds.x, 0.40, 0.24)
-    folds.paint(ink, folds.stripe(bow - thick, bow + thick) * strength)
+    folds.paint(folds.stripe(bow - thick, bow + thick) * strength, ink)
 
 
-def draw_nose(face: Face, canvas: Canvas) -> None:
+def draw_nose(face: Face, canvas: FaceCanvas) -> None:
     """Draw a soft nose, longer and broader with age."""
     part = canvas.window(-0.2, 0.2, -0.05, 0.4)
     tip, broad = mix(0.15, 0.22, face.old), mix(0.095, 0.14, face.old)
-    part.paint(face.shade * 0.92, part.cover(ellipse(part.x, part.y - tip, broad, 0.08)))
-    part.paint(face.skin, part.cover(ellipse(part.x + 0.015, part.y - tip + 0.035, broad - 0.01, 0.08)))
+    part.paint(part.cover(ellipse(part.x, part.y - tip, broad, 0.08)), face.shade * 0.92)
+    part.paint(part.cover(ellipse(part.x + 0.015, part.y - tip + 0.035, broad - 0.01, 0.08)), face.skin)
 
 
-def draw_mouth(face: Face, canvas: Canvas) -> None:
+def draw_mouth(face: Face, canvas: FaceCanvas) -> None:
     """Draw lips that bend with Smiling, part with Mouth_Slightly_Open, and redden and swell with Wearing_Lipstick."""
     part = canvas.window(-0.5, 0.5, 0.1, 0.95)
     reach = mix(0.34, 0.4, face.smile)
@@ -286,56 +288,54 @@ def draw_mouth(face: Face, canvas: Canvas) -> None:
     thick = mix(0.02, 0.115, face.lips) * full
     cupid = 1 - 0.35 * arch(part.x, 0, 0.1).clamp(min=0)
     lip = mix(0.5 * (face.skin + face.shade), face.colour(LIPSTICK), face.lips[:, None])
-    part.paint(lip, part.stripe(upper - thick * cupid, lower + thick))
+    part.paint(part.stripe(upper - thick * cupid, lower + thick), lip)
     inside = part.stripe(upper, lower)
-    part.paint(face.colour(MOUTH), inside)
+    part.paint(inside, face.colour(MOUTH))
     tongue = ellipse(part.x, part.y - 0.56 - 0.16 * face.gape, 0.17, 0.09)
-    part.paint(face.colour(TONGUE), part.cover(tongue).mul_(inside))
-    part.paint(face.colour(WHITE), part.stripe(upper, upper + 0.6 * gap - 0.01 * hump))
+    part.paint(part.cover(tongue).mul_(inside), face.colour(TONGUE))
+    part.paint(part.stripe(upper, upper + 0.6 * gap - 0.01 * hump), face.colour(WHITE))
 
 
-def draw_eyes(face: Face, canvas: Canvas) -> None:
+def draw_eyes(face: Face, canvas: FaceCanvas) -> None:
     """Draw large eyes whose lids close with Narrow_Eyes."""
     part = canvas.window(-0.55, 0.55, -0.35, 0.25)
     dx, dy = part.x.abs() - face.eye_x, part.y + 0.03
     wide, high = 0.18, mix(0.22, 0.035, face.narrow)
-    part.paint(face.shade, part.cover(ellipse(dx, dy, 0.185, 0.2)))
-    part.paint(face.colour(INK), part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)))
+    part.paint(part.cover(ellipse(dx, dy, 0.185, 0.2)), face.shade)
+    part.paint(part.cover(ellipse(dx, dy + 0.022, wide + 0.015, high + 0.02)), face.colour(INK))
     white = part.cover(ellipse(dx, dy, wide, high))
-    part.paint(face.colour(WHITE), white)
-    part.paint(face.iris, part.cover(ellipse(dx, dy, 0.152, 0.152)).mul_(white))
-    part.paint(face.colour(INK), part.cover(ellipse(dx, dy, 0.096, 0.096)).mul_(white))
+    part.paint(white, face.colour(WHITE))
+    part.paint(part.cover(ellipse(dx, dy, 0.152, 0.152)).mul_(white), face.iris)
+    part.paint(part.cover(ellipse(dx, dy, 0.096, 0.096)).mul_(white), face.colour(INK))
     glint = ellipse((part.x + 0.04).abs() - face.eye_x, dy + 0.055, 0.045, 0.045)  # both on the side of the light
-    part.paint(face.colour(WHITE), part.cover(glint).mul_(white))
+    part.paint(part.cover(glint).mul_(white), face.colour(WHITE))
 
 
-def draw_brows(face: Face, canvas: Canvas) -> None:
+def draw_brows(face: Face, canvas: FaceCanvas) -> None:
     """Draw brows in the colour of the hair, thicker with Male."""
     part = canvas.window(-0.6, 0.6, -0.5, -0.15)
     ax = part.x.abs()
     bow = -0.31 - 0.05 * arch(ax, face.eye_x + 0.02, 0.2)
     thick = mix(0.024, 0.06, face.male) * arch(ax, face.eye_x, 0.21)
-    part.paint(face.brow, part.stripe(bow - thick, bow + thick))
+    part.paint(part.stripe(bow - thick, bow + thick), face.brow)
 
 
-def draw_glasses(face: Face, canvas: Canvas) -> None:
+def draw_glasses(face: Face, canvas: FaceCanvas) -> None:
     """Draw thick frames and lightly tinted lenses that fade in with Eyeglasses."""
     part = canvas.window(-0.75, 0.75, -0.35, 0.35)
     ax = part.x.abs()
     distance = rounded_box(ax - face.eye_x, part.y + 0.02, face.eye_x - 0.04, 0.24, 0.15)
     thick = 0.014 + 0.02 * face.glasses
-    part.paint(face.colour(LENS), part.cover(distance) * (0.28 * face.glasses))
+    part.paint(part.cover(distance) * (0.28 * face.glasses), face.colour(LENS))
     rims = part.cover(distance - thick) - part.cover(distance + thick)
     bars = part.cover(rounded_box(part.x, part.y + 0.06, 0.06, thick, 0.01))
     temples = part.cover(rounded_box(ax - face.width, part.y + 0.08, 0.06, thick, 0.01))
-    part.paint(face.colour(INK), torch.maximum(rims, bars).maximum(temples).mul_(face.glasses))
+    part.paint(torch.maximum(rims, bars).maximum(temples).mul_(face.glasses), face.colour(INK))
 
 
 def _draw(degrees: Tensor, identity: Tensor, size: int) -> Tensor:
     """Draw one chunk of faces, from back to front."""
-    pixel = 2 / size
-    axis = (torch.arange(size, dtype=torch.float32, device=degrees.device) + 0.5) * pixel - 1
-    canvas = Canvas(axis.new_empty(len(degrees), 3, size, size), axis[None, None], axis[None, :, None], pixel)
+    canvas = FaceCanvas.empty(len(degrees), size, degrees.device)
     face = Face(degrees, identity)
     draw_background(face, canvas)
     draw_back_hair(face, canvas)
@@ -351,7 +351,7 @@ def _draw(degrees: Tensor, identity: Tensor, size: int) -> Tensor:
     draw_eyes(face, canvas)
     draw_brows(face, canvas)
     draw_glasses(face, canvas)
-    return canvas.image.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+    return canvas.to_bytes()
 
 
 @torch.no_grad()

@@ -72,16 +72,16 @@ class FlowScene(Measurable):
     def draw(self, values: Tensor, noise: Tensor, size: int) -> Tensor:
         ball, height, hole, flow = (each[:, None, None] for each in values.float().unbind(dim=1))
         canvas = self._canvas(len(values), size)
-        canvas.paint(canvas.inside(box(canvas, LEFT, RIGHT, 0.0, LEVEL + height)), WATER)
+        canvas.paint(canvas.cover(box(canvas, LEFT, RIGHT, 0.0, LEVEL + height)), WATER)
         ends = torch.maximum(LANDING - 0.4 - canvas.y, RIGHT - canvas.x)
-        canvas.paint(canvas.inside(torch.maximum(jet(canvas, hole, flow).abs() - 0.2, ends)), WATER)
-        canvas.paint(canvas.inside((canvas.y - 0.2).expand(1, size, size)), GROUND)
-        canvas.paint(canvas.inside(box(canvas, LEFT - 0.4, LEFT, 0.0, 12.0)), DARK)
-        canvas.paint(canvas.inside(box(canvas, RIGHT, RIGHT + 0.4, 0.0, hole - 0.35)), DARK)
-        canvas.paint(canvas.inside(box(canvas, RIGHT, RIGHT + 0.4, hole + 0.35, torch.tensor(12.0))), DARK)
+        canvas.paint(canvas.cover(torch.maximum(jet(canvas, hole, flow).abs() - 0.2, ends)), WATER)
+        canvas.paint(canvas.cover((canvas.y - 0.2).expand(1, size, size)), GROUND)
+        canvas.paint(canvas.cover(box(canvas, LEFT - 0.4, LEFT, 0.0, 12.0)), DARK)
+        canvas.paint(canvas.cover(box(canvas, RIGHT, RIGHT + 0.4, 0.0, hole - 0.35)), DARK)
+        canvas.paint(canvas.cover(box(canvas, RIGHT, RIGHT + 0.4, hole + 0.35, torch.tensor(12.0))), DARK)
         landing = RIGHT + flow.clamp(min=0)  # the puddle's middle
-        canvas.paint(canvas.inside(ellipse(canvas, landing, torch.tensor(0.0), 0.9, 0.4)), PUDDLE)
-        canvas.paint(canvas.inside(disc(canvas, torch.tensor(BALL_X), ball + LANDING, ball)), RED)
+        canvas.paint(canvas.cover(ellipse(canvas, landing, torch.tensor(0.0), 0.9, 0.4)), PUDDLE)
+        canvas.paint(canvas.cover(disc(canvas, torch.tensor(BALL_X), ball + LANDING, ball)), RED)
         return canvas.to_bytes()
 
     def measure(self, images: Tensor) -> Tensor:

@@ -78,21 +78,21 @@ class PendulumScene(Measurable):
         angle, light, length, position = (column[:, None, None] for column in values.float().unbind(dim=1))
         canvas = self._canvas(len(values), size)
         canvas.paint(((20 - canvas.y) / 22).clamp(0, 1), (0.98, 0.95, 0.90))  # the sky pales towards the horizon
-        canvas.paint(canvas.inside(canvas.y - 0.4), (0.85, 0.78, 0.66))
+        canvas.paint(canvas.cover(canvas.y - 0.4), (0.85, 0.78, 0.66))
         sun_x = PIVOT_X + 10 / light.tan()
         sun = disc(canvas, sun_x, torch.tensor(SUN_Y), 3.0)
         canvas.paint((1 - sun / 4).clamp(0, 1).square() * 0.4, (1.0, 0.80, 0.35))
-        canvas.paint(canvas.inside(sun), (1.0, 0.65, 0.0))
+        canvas.paint(canvas.cover(sun), (1.0, 0.65, 0.0))
         floor = torch.full_like(position, GROUND - 0.6)
         half = length.clamp(min=0) / 2
         canvas.paint(
-            canvas.inside(segment(canvas, position - half, floor, position + half, floor, 0.8)), (0.13, 0.11, 0.12)
+            canvas.cover(segment(canvas, position - half, floor, position + half, floor, 0.8)), (0.13, 0.11, 0.12)
         )
         pivot_x, pivot_y = torch.full_like(angle, PIVOT_X), torch.full_like(angle, PIVOT_Y)
         bob_x, bob_y = PIVOT_X + BOB_AT * angle.sin(), PIVOT_Y - BOB_AT * angle.cos()
-        canvas.paint(canvas.inside(segment(canvas, pivot_x, pivot_y, bob_x, bob_y, 0.3)), (0.22, 0.22, 0.25))
-        canvas.paint(canvas.inside(disc(canvas, bob_x, bob_y, 1.8)), (0.70, 0.13, 0.13))
-        canvas.paint(canvas.inside(disc(canvas, pivot_x, pivot_y, 0.6)), (0.22, 0.22, 0.25))
+        canvas.paint(canvas.cover(segment(canvas, pivot_x, pivot_y, bob_x, bob_y, 0.3)), (0.22, 0.22, 0.25))
+        canvas.paint(canvas.cover(disc(canvas, bob_x, bob_y, 1.8)), (0.70, 0.13, 0.13))
+        canvas.paint(canvas.cover(disc(canvas, pivot_x, pivot_y, 0.6)), (0.22, 0.22, 0.25))
         return canvas.to_bytes()
 
     def measure(self, images: Tensor) -> Tensor:
