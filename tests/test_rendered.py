@@ -18,7 +18,7 @@ from ccigkit.data.flow import Flow
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.data.rendered import Rendered
 from ccigkit.errors import ConfigError
-from ccigkit.interfaces import Split
+from ccigkit.interfaces import Split, SplitName
 
 torch.set_num_threads(1)
 
@@ -67,14 +67,17 @@ def test_any_size_is_drawn_and_a_null_counterfactual_is_the_sample(kind: type[Re
 
 
 @every_kind
-def test_the_noise_is_recovered_exactly_from_the_values(kind: type[Rendered]) -> None:
-    data = kind()
-    noise = noise_for(data, 500)
-    own = data.abduct(data.values(noise.double(), {}))
-    assert torch.equal(own.float(), noise[:, : own.shape[1]])
-    rest = noise[:, own.shape[1] :]
-    again = data.counterfactual(torch.cat([own.float(), rest], dim=1)[:20], {})
-    assert torch.equal(again.images, data.counterfactual(noise[:20], {}).images)
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_noise_is_recovered_exactly_from_a_sample(kind: type[Rendered], size: int, split: SplitName) -> None:
+    data = kind(n=250, size=size)  # type: ignore[call-arg]
+    sample = data.load(split)
+    assert sample.noise is not None
+    own = data.abduct(torch.as_tensor(sample.values)).to(sample.noise.dtype)
+    assert torch.equal(own, sample.noise[:, : own.shape[1]])
+    again = data.counterfactual(torch.cat([own, sample.noise[:, own.shape[1] :]], dim=1), {})
+    assert torch.equal(again.images, sample.images)
+    assert np.array_equal(again.values, sample.values)
 
 
 @pytest.mark.parametrize("kind", [Pendulum, Flow, Faces, Digits])
@@ -102,22 +105,37 @@ def test_without_noise_the_effects_follow_from_their_causes(kind: type[Rendered]
         (Faces, "Mouth_Slightly_Open", 0.9, (slice(0, 33), slice(None))),  # from the nose up
     ],
 )
+@pytest.mark.parametrize("size", [32, 64])
 def test_a_do_leaves_alone_what_it_does_not_cause(
-    kind: type[Rendered], name: str, value: float, kept: tuple[slice, slice]
+    kind: type[Rendered], name: str, value: float, kept: tuple[slice, slice], size: int
 ) -> None:
-    data = kind(size=64)  # type: ignore[call-arg]
+    data = kind(n=10, size=size)  # type: ignore[call-arg]
     noise = noise_for(data)
-    where = changed(data.counterfactual(noise, {}), data.counterfactual(noise, {name: value}))
+    factual, answer = data.counterfactual(noise, {}), data.counterfactual(noise, {name: value})
+    where = changed(factual, answer)
     assert where.any()
-    assert not where[kept].any()
+    assert not where[*(slice(*(end and end * size // 64 for end in (s.start, s.stop))) for s in kept)].any()
+    others = [j for j, other in enumerate(data.truth.names) if other not in {name, *data.truth.descendants(name)}]
+    assert np.array_equal(answer.values[:, others], factual.values[:, others])
 
 
-def test_a_do_on_the_intensity_leaves_the_strokes_where_they_are() -> None:
-    data = Digits()
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_do_on_the_intensity_leaves_the_strokes_where_they_are(size: int) -> None:
+    data = Digits(n=10, size=size)
     noise = noise_for(data)
     factual, bright = data.counterfactual(noise, {}), data.counterfactual(noise, {"intensity": 250.0})
     ratio = (250 / torch.as_tensor(factual.values[:, 1]).float())[:, None, None, None]
     assert torch.allclose(bright.images.float(), factual.images.float() * ratio, atol=3)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize(("name", "value"), [("digit", 4.0), ("slant", 0.3)])
+def test_a_do_on_the_form_of_a_digit_leaves_its_brightness_and_width(size: int, name: str, value: float) -> None:
+    data = Digits(n=10, size=size)
+    noise = noise_for(data)
+    factual, answer = (data.measure(data.counterfactual(noise, do).images) for do in ({}, {name: value}))
+    assert torch.allclose(answer[:, 1], factual[:, 1], atol=1)
+    assert torch.allclose(answer[:, 0], factual[:, 0], atol=0.7)
 
 
 # --- what the picture tells -------------------------------------------------------------------------------------------

@@ -77,7 +77,12 @@ class Rendered(RenderedData):
         return self._drawn[split]
 
     def table(self) -> Table:
-        return Table.fit(self.attributes, np.asarray(self.values(self._noise("train"), {}).double()), self.truth)
+        return Table.fit(self.attributes, np.asarray(self.values(self._noise("train").double(), {})), self.truth)
+
+    def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
+        # Drawn from single precision, kept in double: so that `abduct` gives the noise back to its last bit.
+        images = self.draw(self.values(noise, do), noise)
+        return Split(images, self.values(noise.double(), do).numpy(), noise)
 
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
         return self.scene.sample_noise(n, generator)
