@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ccigkit.attributes import Table
 from ccigkit.graph import CausalGraph, Matrix
@@ -70,8 +71,14 @@ def caption(table: Table, values: Matrix) -> list[str]:
         elif attribute.kind == "categorical":
             parts.append(f"{attribute.name} {attribute.categories[int(value)]}")
         else:
-            parts.append(f"{attribute.name} {value:.3g}")
+            parts.append(f"{attribute.name} {rounded(value, attribute.high - attribute.low)}")
     return parts or ["none of the labels"]
+
+
+def rounded(value: float, reach: float) -> str:
+    """A value as a text, to a thousandth or so of the range that such values have."""
+    decimals = max(0, 2 - math.floor(math.log10(reach))) if reach > 0 else 2
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # adding zero makes a zero of -0.0
 
 
 def wrapped(parts: list[str], font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
@@ -114,12 +121,13 @@ def correlations(table: Table) -> Image.Image:
         above.text((2, (i + 0.5) * cell), name, INK, font, anchor="lm")
         for j in range(len(names)):
             share = float(abs(matrix[i, j]))
-            colour = tuple(round(255 + share * (end - 255)) for end in (BLUE if matrix[i, j] > 0 else RED))
+            full = BLUE if matrix[i, j] > 0 else RED
+            colour = FRAME if i == j else tuple(round(255 + share * (end - 255)) for end in full)
             x, y = label + j * cell, label + i * cell
             pen.rectangle((x, y, x + cell - 2, y + cell - 2), fill=colour)
             if cell >= 30 and i != j:
                 ink = PAPER if share > 0.6 else INK
-                pen.text((x + cell / 2 - 1, y + cell / 2 - 1), f"{matrix[i, j]:.2f}", ink, small, anchor="mm")
+                pen.text((x + cell / 2 - 1, y + cell / 2 - 1), rounded(matrix[i, j], 1.0), ink, small, anchor="mm")
     # A quarter turn to the left: the first name is the leftmost, all read upwards.
     picture.paste(across.rotate(90, expand=True), (label, 0))
     return picture
@@ -132,7 +140,8 @@ def drawn(graph: CausalGraph, height: int) -> Image.Image:
         save_graph(graph, path)
         with Image.open(path) as file:
             picture = file.convert("RGB")
-    scale = min(1.0, 520 / picture.width, height / picture.height)
+    picture = picture.crop(ImageOps.invert(picture).getbbox())
+    scale = min(0.8, 520 / picture.width, height / picture.height)
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
 
 
