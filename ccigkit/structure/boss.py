@@ -11,28 +11,35 @@ from ccigkit.attributes import Table
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Knowledge, reachability, topological_order
 from ccigkit.interfaces import StructureLearner
-from ccigkit.structure.common import Support, canonical, covariance, refuse_collinear, with_strengths
+from ccigkit.structure.common import Support, canonical, covariance, refuse_collinear, steady, with_strengths
 from ccigkit.structure.equivalence import with_class
-from ccigkit.structure.scores import BDeu, Gaussian, Logistic, Score, curved, indicators, splines
+from ccigkit.structure.label_scores import BDeu, Logistic
+from ccigkit.structure.scores import Gaussian, Positions, Score, curved, curves, indicators
 
 ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "indicators"]
+
+CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
+SHAKEN = 5  # attributes moved before a further search
 
 
 class Boss(StructureLearner):
     """Best order score search: each attribute is moved to its best place in the order until none gains by moving.
 
     Andrews et al. (2023). An attribute's causes are found among those before it by growing and shrinking the set, and
-    what was found is kept in a tree. Scores are free of scale. Under `gaussian`, `indicators` and `bdeu` the graph is
-    one of an equivalence class, and its note says which arrows were choice; `spline` and `logistic` tell them apart.
+    what was found is kept in a tree. Where the published search starts from any order, this one puts first what the
+    other attributes explain least, and it goes on from the order it finds (iterated local search; Lourenço et al.,
+    2003). Scores are free of scale. Under `gaussian`, `indicators` and `bdeu` the graph is one
+    of an equivalence class, and its note says which arrows were choice; `spline` and `logistic` tell them apart.
 
     Args:
-        score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curved effects of continuous attributes),
-            logistic (0/1 labels, reads the rows every time), bdeu (counts), indicators (mixed), or auto: indicators
-            where an attribute is categorical, spline where all are continuous and curves explain them better, else
-            gaussian.
-        penalty: price of a parameter in units of BIC's; above 1, as many candidates are tried for every edge.
-        restarts: further searches from random orders; the best of all is kept.
-        seed: of the random orders.
+        score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
+            pairs of them where there are at most 40), logistic (0/1 labels), bdeu (labels, a full table per set of
+            causes), indicators (mixed), or auto: indicators where an attribute is categorical, spline where all are
+            continuous and some follows another along a curve, else gaussian.
+        penalty: price of a parameter in units of BIC's; above 1, as many candidates are tried for every edge. Half of
+            it for spline, whose edges have many parameters; the prior of bdeu brings its own.
+        restarts: further searches, each from the best order so far with a few attributes moved anywhere.
+        seed: of these moves.
     """
 
     name = "boss"
@@ -43,55 +50,72 @@ class Boss(StructureLearner):
         *,
         score: ScoreName = "auto",
         penalty: float = 2.0,
-        restarts: int = 0,
+        restarts: int = 3,
         seed: int = 0,
     ) -> None:
         self.score, self.penalty, self.restarts, self.seed = score, penalty, restarts, seed
         if penalty <= 0:
             raise ConfigError(f"structure.penalty={penalty:g} must be above 0: with no price every edge is in")
+        if restarts < 0:
+            raise ConfigError(f"structure.restarts={restarts} must be 0 or more")
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         ordered = canonical(table)
-        moments = covariance(ordered)
+        moments = steady(covariance(ordered))
         refuse_collinear(moments, ordered.names)
-        score, chosen = self._score(ordered)
+        linear = Gaussian(moments, len(ordered.values), self.penalty)
+        score, chosen = self._automatic(ordered, linear) if self.score == "auto" else (self._named(ordered, linear), "")
         allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
-        support = search(score, allowed, needed, self.restarts, self.seed)
-        found = CausalGraph(ordered.names, support.astype(float), (chosen,) if self.score == "auto" else ())
+        unexplained = 1 / (np.linalg.inv(moments).diagonal() * moments.diagonal())
+        support = search(score, allowed, needed, np.argsort(-unexplained), self.restarts, self.seed)
+        notes = [chosen] if chosen else []
+        if score.n < len(table.values):
+            notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
+        found = CausalGraph(ordered.names, support.astype(float), tuple(notes))
         graph = with_strengths(found, table)
         return with_class(graph, knowledge) if score.equivalent else graph
 
-    def _score(self, table: Table) -> tuple[Score, str]:
-        """The score, and why it was chosen."""
+    def _automatic(self, table: Table, linear: Gaussian) -> tuple[Score, str]:
+        """The score that suits the kinds of the attributes, and why."""
         kinds = {attribute.kind for attribute in table.attributes}
-        linear = Gaussian(covariance(table), len(table.values), self.penalty)
-        match self.score:
-            case "gaussian":
-                return linear, ""
-            case "spline":
-                return splines(table, self.penalty), ""
-            case "indicators":
-                return indicators(table, self.penalty), ""
-            case "logistic" | "bdeu":
-                return self._discrete(table), ""
         if "categorical" in kinds:
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
-        if kinds == {"continuous"} and curved(linear, additive := splines(table, self.penalty)):
-            return additive, "score spline: curves explain some attribute better than straight lines"
-        return linear, "score gaussian: straight lines explain the attributes as well as curves would" if kinds == {
-            "continuous"
-        } else "score gaussian: fast and near the best on labels"
+        if kinds != {"continuous"}:
+            return linear, "score gaussian: fast and near the best on labels"
+        if curved(table.latents, self.penalty):
+            return curves(table.latents, self.penalty / 2), "score spline: some attribute follows another along a curve"
+        return linear, "score gaussian: straight lines explain the attributes as well as curves would"
 
-    def _discrete(self, table: Table) -> Score:
-        for attribute, column in zip(table.attributes, table.values.T, strict=True):
-            whole = (column == np.round(column)).all()
-            if attribute.kind == "continuous" or not whole or (self.score == "logistic" and attribute.kind != "binary"):
-                wanted = "0 or 1" if self.score == "logistic" else "labels"
-                raise DataError(
-                    f"structure.score={self.score} wants {wanted} only, and {attribute.name} is {attribute.kind} with "
-                    f"values such as {column[0]:.3g}; use structure.score=gaussian"
-                )
-        return Logistic(table.values, self.penalty) if self.score == "logistic" else BDeu(table.values)
+    def _named(self, table: Table, linear: Gaussian) -> Score:
+        match self.score:
+            case "spline":
+                return curves(table.latents, self.penalty / 2)
+            case "indicators":
+                return indicators(table, self.penalty)
+            case "logistic":
+                _refuse_numbers(table, "logistic", most=2)
+                return Logistic(table.values, self.penalty)
+            case "bdeu":
+                _refuse_numbers(table, "bdeu", most=np.inf)
+                return BDeu(table.values)
+        return linear
+
+
+def _refuse_numbers(table: Table, score: str, most: float) -> None:
+    """Nothing, where every attribute has labels, and at most so many.
+
+    Raises:
+        DataError: where an attribute is continuous, graded or has more labels.
+    """
+    wanted = "labels 0 and 1" if most == 2 else "labels"
+    for attribute, column in zip(table.attributes, table.values.T, strict=True):
+        graded = column[column != np.round(column)]
+        if attribute.kind == "continuous" or len(graded) or column.max() >= most:
+            odd = graded[0] if len(graded) else column.max()
+            raise DataError(
+                f"structure.score={score} wants {wanted} only, but {attribute.name} is {attribute.kind} and has the "
+                f"value {odd:.3g}; use structure.score=auto"
+            )
 
 
 # --- the search -------------------------------------------------------------------------------------------------------
@@ -99,12 +123,18 @@ class Boss(StructureLearner):
 
 @dataclass(slots=True)
 class Node:
-    """A set of causes of one attribute, what it scores, and what may be added: a place in the grow-shrink tree."""
+    """A place in a grow-shrink tree: causes of one attribute, in the order they were added, and what may be added.
+
+    Sets of candidates are bits. Growth ends here for every set that has, of the `decisive` candidates, those `met`.
+    """
 
     causes: tuple[int, ...]
     score: float
-    better: list[tuple[int, float]] | None = None  # the causes that would raise the score, to what; the best first
-    children: dict[int, Node | None] = field(default_factory=dict)
+    better: list[int] | None = None  # causes that would raise the score, the best first
+    promised: tuple[float, ...] = ()  # what they would raise it to
+    children: dict[int, Node | None] = field(default_factory=dict)  # by rank among the better
+    decisive: int = 0
+    met: int = 0
     best: tuple[float, tuple[int, ...]] | None = None  # after shrinking
 
 
@@ -112,68 +142,76 @@ class Tree:
     """The grow-shrink tree of one attribute: every set of causes that was ever tried, scored once."""
 
     def __init__(self, score: Score, target: int, allowed: Support, needed: Support) -> None:
-        self.of, self.target = score, target
-        self.allowed = sum(1 << int(i) for i in np.flatnonzero(allowed[:, target]))
-        self.needed = tuple(int(i) for i in np.flatnonzero(needed[:, target]))
+        self.of, self.target, self.barred = score, target, np.where(allowed[:, target], 0.0, -np.inf)
+        self.needed = tuple(np.flatnonzero(needed[:, target]).tolist())
         self.root = Node(self.needed, score.local(target, self.needed))
-        self._seen: dict[int, tuple[float, tuple[int, ...]]] = {}
+        self._last = self._grown(0)
+        self._ends = {0: self._last}
 
     def best(self, before: int) -> tuple[float, tuple[int, ...]]:
         """The best score and causes among the attributes whose bits are set in `before`."""
-        before &= self.allowed
-        if (known := self._seen.get(before)) is None:
-            known = self._seen[before] = self._shrunk(self._grown(before))
-        return known
+        end = self._last  # one candidate more or less seldom leads elsewhere
+        if before & end.decisive != end.met:
+            if (known := self._ends.get(before)) is None:
+                known = self._ends[before] = self._grown(before)
+            end = self._last = known
+        if end.best is None:
+            end.best = self._shrunk(end)
+        return end.best
 
     def _grown(self, before: int) -> Node:
-        node = self.root
+        node, decisive = self.root, 0
         while True:
-            if node.better is None:
-                scores = self.of.additions(self.target, node.causes)
-                raising = np.flatnonzero(scores > node.score)
-                ranked = raising[np.argsort(-scores[raising], kind="stable")]
-                node.better = list(zip(ranked.tolist(), scores[ranked].tolist(), strict=True))
-            for cause, promised in node.better:
-                if before >> cause & 1 and (child := self._child(node, cause, promised)) is not None:
+            for rank, bit in enumerate(self._better(node)):
+                decisive |= bit
+                if before & bit and (child := self._child(node, rank, bit)) is not None:
                     node = child
                     break
             else:
+                node.decisive, node.met = decisive, before & decisive
                 return node
 
-    def _child(self, node: Node, cause: int, promised: float) -> Node | None:
+    def _better(self, node: Node) -> list[int]:
+        if node.better is None:
+            scores = self.of.additions(self.target, node.causes) + self.barred
+            ranked = (-scores).argsort(kind="stable")[: np.count_nonzero(scores > node.score)]
+            node.promised, node.better = tuple(scores[ranked].tolist()), [1 << cause for cause in ranked.tolist()]
+        return node.better
+
+    def _child(self, node: Node, rank: int, bit: int) -> Node | None:
         """The node with one cause more, or None where that scores no better after all."""
-        if cause not in node.children:
-            causes = tuple(sorted((*node.causes, cause)))
-            score = promised if self.of.exact else self.of.local(self.target, causes)
-            node.children[cause] = Node(causes, score) if score > node.score else None
-        return node.children[cause]
+        if rank not in node.children:
+            causes = (*node.causes, bit.bit_length() - 1)
+            score = node.promised[rank] if self.of.exact else self.of.local(self.target, causes)
+            node.children[rank] = Node(causes, score) if score > node.score else None
+        return node.children[rank]
 
     def _shrunk(self, node: Node) -> tuple[float, tuple[int, ...]]:
-        if node.best is None:
-            score, causes = node.score, node.causes
-            while len(causes) > len(self.needed):
-                scores = self.of.removals(self.target, causes)
-                scores[[cause in self.needed for cause in causes]] = -np.inf
-                least = int(scores.argmax())
-                if scores[least] <= score:
-                    break
-                score, causes = float(scores[least]), causes[:least] + causes[least + 1 :]
-            node.best = score, causes
-        return node.best
+        score, causes = node.score, node.causes
+        while len(causes) > len(self.needed):
+            scores = self.of.removals(self.target, causes)
+            scores[[cause in self.needed for cause in causes]] = -np.inf
+            least = int(scores.argmax())
+            if scores[least] <= score:
+                break
+            score, causes = float(scores[least]), causes[:least] + causes[least + 1 :]
+        return score, causes
 
 
-def search(score: Score, allowed: Support, needed: Support, restarts: int = 0, seed: int = 0) -> Support:
-    """[d, d], the edges of the best order found: from the given order first, then from random ones."""
+def search(
+    score: Score, allowed: Support, needed: Support, first: Positions, restarts: int = 0, seed: int = 0
+) -> Support:
+    """[d, d], the edges of the best order found, starting from an order that need not agree with what is known."""
     trees = [Tree(score, target, allowed, needed) for target in range(score.size)]
-    reach = reachability(needed)
-    first = topological_order(needed | _tiers(allowed))
-    random = np.random.default_rng(seed)
-    starts = [first]
+    one_way = allowed & ~allowed.T
+    # where only one direction is allowed and no path leads back, the order may as well start that way round
+    known = needed | (one_way & ~reachability(one_way).T)
+    reach, random = reachability(needed), np.random.default_rng(seed)
+    best, order = _climb(trees, _agreeing(first, known), reach)
     for _ in range(restarts):
-        rank = random.permutation(score.size)
-        shuffled = (needed | _tiers(allowed))[np.ix_(rank, rank)]
-        starts.append([int(rank[i]) for i in topological_order(shuffled)])
-    _, order = max((_climb(trees, start, reach) for start in starts), key=lambda found: found[0])
+        total, found = _climb(trees, _agreeing(np.array(_shaken(order, random)), known), reach)
+        if total > best + CLOSE * abs(best):
+            best, order = total, found
     support = np.zeros((score.size, score.size), dtype=bool)
     before = 0
     for target in order:
@@ -182,21 +220,30 @@ def search(score: Score, allowed: Support, needed: Support, restarts: int = 0, s
     return support
 
 
-def _tiers(allowed: Support) -> Support:
-    """Where only one direction is allowed and no path leads back, the order may as well start that way round."""
-    one_way = allowed & ~allowed.T
-    return one_way & ~reachability(one_way).T
+def _agreeing(order: Positions, known: Support) -> list[int]:
+    """The order, changed where it contradicts the edges that are known."""
+    return [int(order[i]) for i in topological_order(known[np.ix_(order, order)])]
+
+
+def _shaken(order: list[int], random: np.random.Generator) -> list[int]:
+    """The order with a few attributes moved anywhere."""
+    moved = random.choice(len(order), min(SHAKEN, len(order)), replace=False).tolist()
+    shaken = [x for x in order if x not in moved]
+    for x in moved:
+        shaken.insert(int(random.integers(len(shaken) + 1)), x)
+    return shaken
 
 
 def _climb(trees: list[Tree], order: list[int], reach: Support) -> tuple[float, list[int]]:
-    """Move each attribute to its best place until a whole round gains nothing (Andrews et al., 2023, algorithm 1)."""
-    total, before = -np.inf, -np.inf
+    """Move one attribute after the other to its best place until none gains (Andrews et al., 2023, algorithm 1)."""
+    settled = 0
     while True:
-        for target in sorted(order):
-            total, order = _place(trees, order, target, reach)
-        if total <= before + 1e-9 * abs(total):
-            return total, order
-        before = total
+        for target in range(len(order)):
+            total, moved = _place(trees, order, target, reach)
+            settled = settled + 1 if moved == order else 0
+            order = moved
+            if settled == len(order):
+                return total, order
 
 
 def _place(trees: list[Tree], order: list[int], target: int, reach: Support) -> tuple[float, list[int]]:
@@ -217,6 +264,6 @@ def _place(trees: list[Tree], order: list[int], target: int, reach: Support) -> 
     last = min((i for i, x in enumerate(rest) if reach[target, x]), default=len(rest))
     now = order.index(target)
     place = first + int(np.argmax(totals[first : last + 1]))
-    if totals[place] <= totals[now] + 1e-9 * abs(totals[now]):
+    if totals[place] <= totals[now] + CLOSE * abs(totals[now]):
         place = now
     return float(totals[place]), [*rest[:place], target, *rest[place:]]

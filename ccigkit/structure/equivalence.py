@@ -68,19 +68,13 @@ def completed(dag: Support, allowed: Support) -> tuple[Support, Support]:
 
 def _follows(i: int, j: int, directed: Support, undirected: Support, adjacent: Support) -> bool:
     """Whether i -> j, because j -> i would make a new collider or a cycle (Meek, 1995, rules 1 to 4)."""
-    size = range(len(directed))
-    if any(directed[k, i] and not adjacent[k, j] and k != j for k in size):
+    if (directed[:, i] & ~adjacent[:, j]).any() or (directed[i] & directed[:, j]).any():
         return True
-    if any(directed[i, k] and directed[k, j] for k in size):
+    between = undirected[i] & directed[:, j]
+    if not adjacent[np.ix_(between, between)][~np.eye(between.sum(), dtype=bool)].all():
         return True
-    between = [k for k in size if undirected[i, k] and directed[k, j]]
-    if any(not adjacent[k, m] for k in between for m in between if m != k):
-        return True
-    return any(
-        undirected[i, k] and directed[k, m] and directed[m, j] and adjacent[i, m] and not adjacent[k, j]
-        for k in size
-        for m in size
-    )
+    first, second = undirected[i] & ~adjacent[j], adjacent[i] & directed[:, j]
+    return bool(directed[np.ix_(first, second)].any())
 
 
 def extend(directed: Support, undirected: Support, allowed: Support) -> Support | None:

@@ -1,30 +1,42 @@
-"""How well a set of causes explains an attribute: scores from sufficient statistics, for search over graphs.
+"""How well a set of causes explains an attribute: scores from moments, for search over graphs.
 
-A score is a log-likelihood less half its free parameters times log n (BIC, Schwarz 1978; BDeu brings its own price);
-higher is better. The rows are read once, into moments or counts; no score but `Logistic` looks at them again.
+A score is a log-likelihood less half its free parameters times log n (BIC, Schwarz 1978); higher is better. The rows
+are read once, into moments; no score looks at them again. Scores of labels are in `label_scores`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import BSpline
-from scipy.special import expit, gammaln
+from scipy.linalg import block_diag
+from scipy.linalg.lapack import dtrtri
 
 from ccigkit.attributes import Table, Values
 from ccigkit.graph import Matrix
+from ccigkit.structure.common import evenly, steady
 
-LEAST = 1e-10  # variance that counts as none, of an attribute with unit variance
-NEWTON, CLOSE = 25, 1e-8  # steps at most of a logistic regression, and the gain in log-likelihood that ends it
+Positions = npt.NDArray[np.int64]
+
+LEAST, RIDGE = 1e-10, 1e-8  # variance that counts as none, of a column with unit variance; and what is added to it
+KNOTS = 2  # of a spline, between its ends
+WIDE = 2.5  # standard deviations beyond which two causes do no more together
+TOGETHER = 4  # columns of a pair of causes
+MANY = 40  # attributes up to which there are columns for pairs
+WORK = 50_000_000_000  # products that their moments may take
+CHUNK = 1024  # rows whose columns are in memory at once
+GLANCE = 10_000  # rows that decide whether curves explain more than straight lines
 
 
 class Score(ABC):
-    """The local score of each of d attributes given causes, a sorted tuple of positions."""
+    """The local score of each of d attributes given causes, a tuple of positions in any order."""
 
     size: int
+    n: int  # the rows it has looked at
     equivalent = True  # whether all graphs of one equivalence class score alike
     exact = True  # whether `additions` are the very scores that `local` gives
 
@@ -34,7 +46,7 @@ class Score(ABC):
 
     @abstractmethod
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        """[d], the score with each further cause added; of those already in, and of the target, minus infinity."""
+        """[d], the score with each further cause added; those already in, and the target itself, raise nothing."""
 
     def removals(self, target: int, causes: tuple[int, ...]) -> Values:
         """The score with each of the causes, in their order, left out."""
@@ -50,36 +62,40 @@ class Gaussian(Score):
     def __init__(self, moments: Matrix, n: int, penalty: float = 1.0) -> None:
         self.size, self.n = len(moments), n
         scale = np.sqrt(np.diag(moments))
-        self.moments = moments / np.outer(scale, scale)
+        self.moments = steady(moments / np.outer(scale, scale))
         self.price = penalty * math.log(n) / 2
+        # A Cholesky factor for each tuple of causes: rows [k, d] are each cause's covariance with every attribute, of
+        # what the causes before it leave; and the variance [d] that all of them leave. One cause more is one row more.
+        self._factors: dict[tuple[int, ...], tuple[Matrix, Values]] = {}
+        self._factors[()] = np.empty((0, self.size)), np.ones(self.size)
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:
-        at = list(causes)
-        together = self.moments[target, at]
-        left = 1 - together @ self._precision(at) @ together if at else 1.0
-        return float(self._score(left, len(at)))
+        _, left = self._factor(causes)
+        return float(self._score(left[target], len(causes)))
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        at = list(causes)
-        shared, variance = self.moments[target], 1.0  # what the causes leave of each covariance and each variance [d]
-        if at:
-            known = self.moments[at]
-            explained = self._precision(at) @ known
-            shared, variance = shared - shared[at] @ explained, 1 - (known * explained).sum(axis=0)
-        left = shared[target] - shared**2 / np.maximum(variance, LEAST)
-        scores = np.asarray(self._score(left, len(at) + 1))
-        scores[[*at, target]] = -np.inf
+        rows, left = self._factor(causes)
+        shared = self.moments[target] - rows[:, target] @ rows
+        scores = np.asarray(self._score(left[target] - shared * shared / left, len(causes) + 1))
+        scores[target] = -np.inf
         return scores
 
     def removals(self, target: int, causes: tuple[int, ...]) -> Values:
-        at = list(causes)
-        precision, together = self._precision(at), self.moments[target, at]
-        weights = precision @ together
-        left = 1 - together @ weights + weights**2 / precision.diagonal()
-        return np.asarray(self._score(left, len(at) - 1))
+        rows, left = self._factor(causes)
+        inverse, _ = dtrtri(rows[:, list(causes)])
+        weights = inverse @ rows[:, target]
+        remaining = left[target] + weights**2 / (inverse**2).sum(axis=1)
+        return np.asarray(self._score(remaining, len(causes) - 1))
 
-    def _precision(self, at: list[int]) -> Matrix:
-        return np.asarray(np.linalg.inv(self.moments[at][:, at]))
+    def _factor(self, causes: tuple[int, ...]) -> tuple[Matrix, Values]:
+        if (known := self._factors.get(causes)) is None:
+            *before, last = causes
+            rows, left = self._factor(tuple(before))
+            row = (self.moments[last] - rows[:, last] @ rows) / math.sqrt(left[last])
+            left = np.maximum(left - row * row, LEAST)
+            left[last] = np.inf  # so that it does no more
+            known = self._factors[causes] = np.concatenate([rows, row[None]]), left
+        return known
 
     def _score(self, left: float | Values, causes: int) -> float | Values:
         scores: float | Values = -self.n / 2 * np.log(np.maximum(left, LEAST)) - self.price * causes
@@ -87,204 +103,199 @@ class Gaussian(Score):
 
 
 class Blocks(Score):
-    """BIC of multivariate regressions: every attribute enters as one block of columns and is explained as another.
+    """BIC of multivariate regressions: every attribute enters as a block of columns and is explained as another.
 
-    With indicators of categories as both it is the degenerate Gaussian score for mixed data (Andrews et al., 2019);
-    with the attribute itself explained by splines of its causes, the additive noise score of CAM (Buehlmann et al.,
-    2014), under which the data tell arrows apart that no linear score can.
+    Both are positions in a matrix of moments of all columns. With indicators of categories as both it is the degenerate
+    Gaussian score for mixed data (Andrews et al., 2019); with the attribute itself explained by splines of its causes,
+    the additive noise score of CAM (Bühlmann et al., 2014), under which the data tell arrows apart that no linear score
+    can.
     """
 
     def __init__(
         self,
-        columns: Values,
-        heads: Sequence[slice],
-        blocks: Sequence[slice],
+        moments: Matrix,
+        n: int,
+        heads: Sequence[Positions],
+        blocks: Sequence[Positions],
         penalty: float = 1.0,
         *,
         equivalent: bool,
     ) -> None:
-        self.size, self.n, self.equivalent = len(heads), len(columns), equivalent
-        self.heads, self.blocks = [_positions(h) for h in heads], [_positions(b) for b in blocks]
-        self.moments = np.cov(columns, rowvar=False) + LEAST * np.eye(columns.shape[1])
+        self.size, self.n, self.equivalent = len(heads), n, equivalent
+        self.heads, self.blocks = heads, blocks
+        scale = np.sqrt(np.maximum(moments.diagonal(), LEAST))
+        self.moments = moments / np.outer(scale, scale) + RIDGE * np.eye(len(moments))
         self.price = penalty * math.log(self.n) / 2
+        sizes = np.array([len(block) for block in blocks])
+        self.alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]  # attributes with blocks of one size
+
+    def columns(self, causes: tuple[int, ...]) -> Positions:
+        """The columns of these causes together."""
+        return np.concatenate([np.empty(0, dtype=np.int64), *(self.blocks[cause] for cause in causes)])
+
+    def further(self, causes: tuple[int, ...], others: Positions) -> Positions:
+        """[others, columns], those that each of others with blocks of one size would add to the columns of causes."""
+        return np.stack([self.blocks[other] for other in others])
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:
-        head = self.heads[target]
-        left = self._residuals(causes)[np.ix_(head, head)]
-        return self._score(left, target, causes)
+        head, at = self.heads[target], self.columns(causes)
+        shared = self.moments[np.ix_(at, head)]
+        left = self.moments[np.ix_(head, head)] - shared.T @ np.linalg.solve(self.moments[np.ix_(at, at)], shared)
+        return float(self._score(left, target, len(at)))
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        left, head = self._residuals(causes), self.heads[target]
+        head, at, moments = self.heads[target], self.columns(causes), self.moments
+        factor = np.linalg.solve(np.linalg.cholesky(moments[np.ix_(at, at)]), moments[at])
+        left = moments[np.ix_(head, head)] - factor[:, head].T @ factor[:, head]
         scores = np.full(self.size, -np.inf)
-        for cause in range(self.size):
-            if cause != target and cause not in causes:
-                block = self.blocks[cause]
-                shared = left[np.ix_(block, head)]
-                within = left[np.ix_(block, block)] + LEAST * np.eye(len(block))
-                remaining = left[np.ix_(head, head)] - shared.T @ np.linalg.solve(within, shared)
-                scores[cause] = self._score(remaining, target, (*causes, cause))
+        for alike in self.alike:
+            others = alike[(alike != target) & ~np.isin(alike, causes)]
+            if len(others):
+                more = self.further(causes, others)
+                known = factor[:, more].swapaxes(0, 1)
+                shared = moments[more[:, :, None], head] - known.swapaxes(1, 2) @ factor[:, head]
+                within = moments[more[:, :, None], more[:, None, :]] - known.swapaxes(1, 2) @ known
+                remaining = left - shared.swapaxes(1, 2) @ np.linalg.solve(within, shared)
+                scores[others] = self._score(remaining, target, len(at) + more.shape[1])
         return scores
 
-    def _residuals(self, causes: tuple[int, ...]) -> Matrix:
-        """The covariance of all columns that the causes' blocks leave."""
-        if not causes:
-            return self.moments
-        at = np.concatenate([self.blocks[cause] for cause in causes])
-        known = self.moments[at]
-        solved = np.linalg.solve(known[:, at] + LEAST * np.eye(len(at)), known)
-        return np.asarray(self.moments - known.T @ solved)
-
-    def _score(self, left: Matrix, target: int, causes: tuple[int, ...]) -> float:
-        parameters = len(self.heads[target]) * sum(len(self.blocks[cause]) for cause in causes)
-        _, logdet = np.linalg.slogdet(left + LEAST * np.eye(len(left)))
-        return float(-self.n / 2 * logdet - self.price * parameters)
+    def _score(self, left: Matrix, target: int, columns: int) -> Values:
+        """Of the covariance [..., h, h] that is left of the target, with so many columns of causes."""
+        head = len(self.heads[target])
+        _, logarithm = np.linalg.slogdet(left)
+        return np.asarray(-self.n / 2 * logarithm - self.price * head * columns)
 
 
-class Logistic(Score):
-    """BIC of logistic regressions of 0/1 columns [n, d]; it looks at all the rows for every set of causes.
+class Curves(Blocks):
+    """The additive score, with columns for what two causes do together besides: pairs [d, d, columns]."""
 
-    Which cause to add is judged by the score test of each (Rao, 1948), so that one fit serves them all.
-    """
+    def __init__(
+        self, moments: Matrix, n: int, blocks: Sequence[Positions], pairs: Positions, penalty: float = 1.0
+    ) -> None:
+        super().__init__(moments, n, _blocks([1] * len(blocks)), blocks, penalty, equivalent=False)
+        self.pairs = pairs
 
-    equivalent = exact = False
+    def columns(self, causes: tuple[int, ...]) -> Positions:
+        first, second = np.triu_indices(len(causes), 1)
+        at = np.array(causes, dtype=np.int64)
+        return np.concatenate([super().columns(causes), self.pairs[at[first], at[second]].ravel()])
 
-    def __init__(self, labels: Values, penalty: float = 1.0) -> None:
-        self.n, self.size = labels.shape
-        self.labels = labels
-        self.design = np.column_stack([np.ones(self.n), (labels - labels.mean(axis=0)) / labels.std(axis=0)])
-        self.price = penalty * math.log(self.n) / 2
-        self._fits: dict[tuple[int, tuple[int, ...]], tuple[float, Values]] = {}
-
-    def local(self, target: int, causes: tuple[int, ...]) -> float:
-        likelihood, _ = self._fit(target, causes)
-        return likelihood - self.price * len(causes)
-
-    def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        likelihood, chance = self._fit(target, causes)
-        at = [0, *(cause + 1 for cause in causes)]
-        weighted = self.design * (chance * (1 - chance))[:, None]
-        slope = self.design.T @ (self.labels[:, target] - chance)
-        shared = self.design[:, at].T @ weighted
-        known = shared[:, at] + LEAST * np.eye(len(at))
-        own = np.einsum("nd,nd->d", self.design, weighted) - np.einsum(
-            "kd,kd->d", shared, np.linalg.solve(known, shared)
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gains = np.where(own > LEAST, slope**2 / own / 2, 0.0)[1:]
-        scores = likelihood + gains - self.price * (len(causes) + 1)
-        scores[[*causes, target]] = -np.inf
-        return np.asarray(scores, dtype=np.float64)
-
-    def _fit(self, target: int, causes: tuple[int, ...]) -> tuple[float, Values]:
-        """The greatest log-likelihood, and each row's probability [n] there (Newton's method)."""
-        if (found := self._fits.get((target, causes))) is not None:
-            return found
-        design, label = self.design[:, [0, *(cause + 1 for cause in causes)]], self.labels[:, target]
-        weights = np.zeros(design.shape[1])
-        share = label.mean()
-        weights[0] = math.log(share / (1 - share))
-        before = -np.inf
-        for _ in range(NEWTON):
-            linear = design @ weights
-            chance = expit(linear)
-            likelihood = float(label @ linear - np.logaddexp(0, linear).sum())
-            if likelihood - before < CLOSE * self.n:
-                break
-            before = likelihood
-            curvature = (design * (chance * (1 - chance))[:, None]).T @ design + LEAST * np.eye(len(weights))
-            weights = weights + np.linalg.solve(curvature, design.T @ (label - chance))
-        self._fits[target, causes] = likelihood, chance
-        return likelihood, chance
+    def further(self, causes: tuple[int, ...], others: Positions) -> Positions:
+        together = self.pairs[others][:, list(causes)].reshape(len(others), -1)
+        return np.concatenate([super().further(causes, others), together], axis=1)
 
 
-class BDeu(Score):
-    """The Bayesian Dirichlet score of categorical columns [n, d] of codes (Heckerman et al., 1995), from counts.
-
-    It pays for a full table per set of causes, so it wants many rows.
-    """
-
-    def __init__(self, codes: Values, sample: float = 10.0) -> None:
-        rows, counts = np.unique(codes.astype(np.int64), axis=0, return_counts=True)
-        self.rows, self.counts = np.ascontiguousarray(rows.T), counts.astype(float)
-        self.levels = [int(column.max()) + 1 for column in self.rows]
-        self.size, self.sample = len(self.rows), sample
-        self._known: dict[tuple[int, tuple[int, ...]], float] = {}
-
-    def local(self, target: int, causes: tuple[int, ...]) -> float:
-        if (known := self._known.get((target, causes))) is None:
-            known = self._known[target, causes] = self._local(target, causes)
-        return known
-
-    def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        return np.array(
-            [
-                -np.inf if c == target or c in causes else self.local(target, tuple(sorted((*causes, c))))
-                for c in range(self.size)
-            ]
-        )
-
-    def _local(self, target: int, causes: tuple[int, ...]) -> float:
-        cell, cells = np.zeros(self.rows.shape[1], dtype=np.int64), 1
-        for cause in causes:
-            cell = cell * self.levels[cause] + self.rows[cause]
-            cells *= self.levels[cause]
-        if cells > 4 * len(cell):  # most cells are empty, and an empty one adds nothing
-            cell = np.unique(cell, return_inverse=True)[1]
-        own = self.levels[target]
-        table = np.bincount(cell * own + self.rows[target], self.counts, minlength=own).astype(float)
-        table = np.pad(table, (0, -len(table) % own)).reshape(-1, own)
-        each, whole = self.sample / cells / own, self.sample / cells
-        rows = gammaln(whole) - gammaln(whole + table.sum(axis=1))
-        return float((rows + (gammaln(each + table) - gammaln(each)).sum(axis=1)).sum())
+# --- scores of a table ------------------------------------------------------------------------------------------------
 
 
 def indicators(table: Table, penalty: float = 1.0) -> Blocks:
     """The score of mixed data: a column per attribute, one per category but the first for a categorical one."""
-    parts: list[Values] = []
-    for column, latent, attribute in zip(table.values.T, table.latents.T, table.attributes, strict=True):
-        if attribute.kind == "categorical":
-            codes = np.unique(column)[1:]
-            parts.append((column[:, None] == codes).astype(float))
-        else:
-            parts.append(latent[:, None])
-    blocks = _slices([part.shape[1] for part in parts])
-    columns = np.column_stack(parts)
-    return Blocks(columns / columns.std(axis=0), blocks, blocks, penalty, equivalent=True)
-
-
-def splines(table: Table, penalty: float = 1.0, knots: int = 4) -> Blocks:
-    """The additive score: each attribute explained by cubic splines of its causes, knots at their quantiles."""
     latents = table.latents
-    parts = [_spline(column, knots) for column in latents.T]
-    blocks = _slices([part.shape[1] for part in parts], start=latents.shape[1])
-    columns = np.column_stack([latents, *parts])
-    heads = _slices([1] * latents.shape[1])
-    return Blocks(columns / columns.std(axis=0), heads, blocks, penalty, equivalent=False)
+    parts = [
+        column[:, None] == np.unique(column)[1:] if attribute.kind == "categorical" else column[:, None]
+        for column, attribute in zip(latents.T, table.attributes, strict=True)
+    ]
+    blocks = _blocks([part.shape[1] for part in parts])
+
+    def features(rows: slice) -> Values:
+        return np.column_stack([part[rows] for part in parts]).astype(np.float64)  # truths alone would add up to truths
+
+    return Blocks(_moments(features, len(latents)), len(latents), blocks, blocks, penalty, equivalent=True)
 
 
-def curved(linear: Gaussian, additive: Blocks) -> bool:
-    """Whether some attribute is explained better by splines of all the others than by straight lines, by BIC."""
-    for target in range(linear.size):
-        others = tuple(j for j in range(linear.size) if j != target)
-        if additive.local(target, others) > linear.local(target, others):
-            return True
-    return False
+def additive(latents: Values, penalty: float = 1.0) -> Blocks:
+    """The additive score of latents [n, d]: each attribute explained by cubic splines of its causes."""
+    size, splines = latents.shape[1], [Spline(column) for column in latents.T]
+    moments = _moments(lambda rows: np.column_stack([latents[rows], _smooth(latents[rows], splines)]), len(latents))
+    moments, blocks = _uncorrelated(moments, _blocks([spline.size for spline in splines], start=size))
+    return Blocks(moments, len(latents), _blocks([1] * size), blocks, penalty, equivalent=False)
 
 
-def _spline(column: Values, knots: int) -> Values:
-    """[n, knots], a basis of cubic splines with interior knots at quantiles, less the constant."""
-    inner = np.quantile(column, np.linspace(0, 1, max(knots - 2, 1) + 2)[1:-1])
-    low, high = column.min() - 1e-9, column.max() + 1e-9
-    edges = np.concatenate([[low] * 4, np.unique(inner[(inner > low) & (inner < high)]), [high] * 4])
-    basis = BSpline.design_matrix(column, edges, 3).toarray()[:, 1:]
-    kept = basis[:, basis.std(axis=0) > 1e-6]
-    return np.asarray(kept - kept.mean(axis=0))
+def curves(latents: Values, penalty: float = 1.0) -> Blocks:
+    """The additive score with what every two of the causes do together, for latents [n, d] of d up to MANY.
+
+    The moments of so many columns take long, so of many rows it looks at some, evenly chosen. Beyond MANY: `additive`.
+    """
+    size = latents.shape[1]
+    if size > MANY:
+        return additive(latents, penalty)
+    splines = [Spline(column) for column in latents.T]
+    first, second = np.triu_indices(size, 1)
+    width = size + sum(spline.size for spline in splines)
+    rows = evenly(steady(latents), WORK // (width + TOGETHER * len(first)) ** 2)
+
+    def features(part: slice) -> Values:
+        shapes = _shapes(rows[part])
+        together = shapes[:, first, :, None] * shapes[:, second, None, :]
+        return np.column_stack([rows[part], _smooth(rows[part], splines), together.reshape(len(shapes), -1)])
+
+    moments = _moments(features, len(rows))
+    moments, blocks = _uncorrelated(moments, _blocks([spline.size for spline in splines], start=size))
+    pairs = np.zeros((size, size, TOGETHER), dtype=np.int64)
+    pairs[first, second] = pairs[second, first] = len(moments) + np.arange(-TOGETHER * len(first), 0).reshape(
+        -1, TOGETHER
+    )
+    return Curves(moments, len(rows), blocks, pairs, penalty)
 
 
-def _slices(sizes: Sequence[int], start: int = 0) -> list[slice]:
-    ends = start + np.cumsum(sizes)
-    return [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]
+def curved(latents: Values, penalty: float = 1.0) -> bool:
+    """Whether some attribute is explained better by a curve of one other than by a straight line, by BIC.
+
+    It takes a glance at the rows [n, d], evenly chosen.
+    """
+    rows = evenly(steady(latents), GLANCE)
+    straight = Gaussian(np.cov(rows, rowvar=False).reshape(rows.shape[1], -1), len(rows), penalty)
+    bent = additive(rows, penalty)
+    return any((bent.additions(j, ()) > straight.additions(j, ())).any() for j in range(straight.size))
 
 
-def _positions(part: slice) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return np.arange(part.start, part.stop)
+class Spline:
+    """Cubic splines of a column [n], less the constant; knots at its ends and at quantiles between them."""
+
+    def __init__(self, column: Values) -> None:
+        inner = np.unique(np.quantile(column, np.linspace(0, 1, KNOTS + 2)[1:-1]))
+        self.low, self.high = column.min() - LEAST, column.max() + LEAST
+        self.knots = np.concatenate([[self.low] * 4, inner[(inner > self.low) & (inner < self.high)], [self.high] * 4])
+        self.size = len(self.knots) - 5
+
+    def __call__(self, values: Values) -> Values:
+        """[m, size], of values [m] within the column's range."""
+        return np.asarray(BSpline.design_matrix(values, self.knots, 3).toarray()[:, 1:])
+
+
+def _smooth(rows: Values, splines: Sequence[Spline]) -> Values:
+    """[m, columns], the splines of each attribute of rows [m, d]."""
+    return np.column_stack([spline(column) for spline, column in zip(splines, rows.T, strict=True)])
+
+
+def _shapes(rows: Values) -> Values:
+    """[m, d, 2], Legendre's first two polynomials of rows [m, d]; products of them tell what two causes do together."""
+    inside = rows.clip(-WIDE, WIDE) / WIDE
+    return np.stack([inside, (3 * inside**2 - 1) / 2], axis=2)
+
+
+def _moments(features: Callable[[slice], Values], n: int) -> Matrix:
+    """The covariance of features, which are made for some of the n rows at a time."""
+    total = products = np.zeros(())
+    for start in range(0, n, CHUNK):
+        part = features(slice(start, start + CHUNK))
+        total, products = total + part.sum(axis=0), products + part.T @ part
+    return steady(products / n - np.outer(total / n, total / n))
+
+
+def _uncorrelated(moments: Matrix, blocks: Sequence[Positions]) -> tuple[Matrix, list[Positions]]:
+    """Moments and blocks after a change of columns that leaves none in a block that follows from the others there."""
+    changes, sizes, end = [], [], int(blocks[0][0])
+    before = end
+    for block in blocks:
+        variances, directions = np.linalg.eigh(moments[np.ix_(block, block)])
+        changes.append(directions[:, variances > 1e-6 * variances[-1]])
+        sizes.append(changes[-1].shape[1])
+        end += len(block)
+    change = block_diag(np.eye(before), *changes, np.eye(len(moments) - end))
+    return change.T @ moments @ change, _blocks(sizes, start=before)
+
+
+def _blocks(sizes: Sequence[int], start: int = 0) -> list[Positions]:
+    ends = start + np.cumsum(sizes, dtype=np.int64)
+    return [np.arange(end - size, end) for end, size in zip(ends, sizes, strict=True)]

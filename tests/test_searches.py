@@ -1,0 +1,97 @@
+"""GES, GRaSP and auto: what they pick, what they say, and how knowledge is laid on a result."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from ccigkit.attributes import Attribute, Kind, Table
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.graph import Knowledge
+from ccigkit.structure.auto import Auto
+from ccigkit.structure.ges import GES
+from ccigkit.structure.grasp import GRaSP
+from ccigkit.structure.score_search import ScoreSearch
+from tests.simulate import PENDULUM_TIERS, linear, pendulum
+
+every_search = pytest.mark.parametrize("search", [GES, GRaSP])
+
+
+def table(columns: dict[str, tuple[Kind, np.ndarray]]) -> Table:
+    attributes = [Attribute(name, kind) for name, (kind, _) in columns.items()]
+    return Table.fit(attributes, np.stack([column for _, column in columns.values()], axis=1))
+
+
+def collider(third: Kind, n: int = 3000) -> Table:
+    """Labels x -> b <- y, one of them of another kind."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 3, n), rng.integers(0, 2, n)
+    both = np.where(rng.random(n) < 0.1, rng.integers(0, 2, n), (x == 1) ^ y)
+    return table({"x": ("categorical", x), "y": ("binary", y), "b": (third, both)})
+
+
+@every_search
+def test_a_search_finds_the_class_and_says_what_is_choice(search: type[ScoreSearch]) -> None:
+    truth = linear(5000, seed=1)
+    graph = search(truth.names).learn(truth, Knowledge())
+    assert (graph.adjacency | graph.adjacency.T == truth.truth.adjacency | truth.truth.adjacency.T).all()
+    assert {("b", "d"), ("c", "d"), ("d", "e")} <= set(graph.edges)
+    assert graph.notes[0] == "score gaussian"
+    assert graph.notes[1].startswith("directed by choice")
+
+
+@every_search
+def test_a_search_says_what_knowledge_did_to_its_result(search: type[ScoreSearch]) -> None:
+    knowledge = Knowledge(required=frozenset({("f", "a"), ("d", "b")}), forbidden=frozenset({("d", "e"), ("e", "d")}))
+    graph = search(tuple("abcdef")).learn(linear(5000, seed=1), knowledge)
+    assert {("f", "a"), ("d", "b")} <= set(graph.edges)
+    note = next(note for note in graph.notes if "takes no knowledge" in note)
+    for said in ("added f -> a", "turned d -> b", "dropped d -> e"):
+        assert said in note
+
+
+@every_search
+def test_a_search_counts_where_labels_have_no_order(search: type[ScoreSearch]) -> None:
+    graph = search(tuple("xyb")).learn(collider("binary"), Knowledge())
+    assert set(graph.edges) == {("x", "b"), ("y", "b")}
+    assert graph.notes[0] == "score bdeu"
+
+
+@every_search
+def test_a_search_refuses_what_it_cannot_score(search: type[ScoreSearch]) -> None:
+    with pytest.raises(DataError, match=r"use structure\.score=gaussian"):
+        search(tuple("abcdef"), score="bdeu").learn(linear(100), Knowledge())
+    with pytest.raises(ConfigError, match="penalty=0 must be above 0"):
+        search(("a",), penalty=0)
+
+
+def test_ges_refuses_more_attributes_than_it_can_take() -> None:
+    with pytest.raises(DataError, match=r"use structure boss, or raise structure\.most=5"):
+        GES(tuple("abcdef"), most=5).learn(linear(100), Knowledge())
+
+
+def test_grasp_leaves_the_global_seed_alone() -> None:
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    GRaSP(tuple("abcdef")).learn(linear(100), Knowledge())
+    assert random.random() == expected
+    with pytest.raises(ConfigError, match="depth=0 must be at least 1"):
+        GRaSP(("a",), depth=0)
+
+
+def test_auto_says_what_it_took_and_why() -> None:
+    straight = Auto(tuple("abcdef")).learn(linear(), Knowledge())
+    assert straight.notes[0].startswith("auto took boss, score gaussian: straight lines")
+    curved = Auto(pendulum().names).learn(pendulum(through=True), PENDULUM_TIERS)
+    assert curved.notes[0].startswith("auto took boss, score spline: some attribute follows")
+    mixed = Auto(tuple("xyb")).learn(collider("continuous"), Knowledge())
+    assert mixed.notes[0].startswith("auto took boss, score indicators: some attributes are categorical")
+
+
+def test_auto_finds_the_pendulum_given_its_tiers() -> None:
+    for seed in range(3):
+        truth = pendulum(5000, seed)
+        assert Auto(truth.names).learn(truth, PENDULUM_TIERS).shd(truth.truth) == 0
