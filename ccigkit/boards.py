@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ccigkit.evaluation import Estimate, Evaluation, Pooled, pooled
@@ -71,7 +72,9 @@ def board(metric: str, groups: Groups) -> Board:
     known = [key for key in there if any(not _missing(row.get(key)) for row in rows)]
     words = [key for key in known if isinstance(next(row[key] for row in rows if key in row), str)]
     first = [key for key in ("attribute", "do", "row", "run") if key in words]
-    rest = [key for key in known if key not in first]
+    if len({row.get("do") for row in rows}) == 1 and "do" in first:  # the same in every row: not worth a column
+        first.remove("do")
+    rest = [key for key in known if key not in ("do", *first)]
     return Board(metric, (*first, *rest), tuple(rows), skipped)
 
 
@@ -102,8 +105,9 @@ def headlines(groups: Groups) -> Board | None:
     for found in boards(groups):
         column, _ = HEADLINES.get(found.metric, ("", True))
         for row in found.rows:
-            value = row.get(column)
-            if isinstance(value, Estimate) and row["row"] in ROWS:
+            value, cycles = row.get(column), row.get("cycles")
+            once = not isinstance(cycles, Estimate) or cycles.mean == 1  # around, and not ten times
+            if isinstance(value, Estimate) and row["row"] in ROWS and once:
                 rows[str(row["row"]), str(row.get("run", ""))][headline(found.metric)].append(value)
     if not rows:
         return None
@@ -124,7 +128,7 @@ def headline(metric: str) -> str:
 
 def terminal_table(found: Board) -> Table:
     """A table for the terminal, the controls dim."""
-    table = Table(title=found.metric)
+    table = Table(title=found.metric, box=SIMPLE_HEAD, pad_edge=False)
     words = {column for row in found.rows for column, value in row.items() if isinstance(value, str)}
     for column in found.columns:
         table.add_column(column, justify="left" if column in words else "right")

@@ -27,7 +27,7 @@ def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
     lines = [_edge(at, boxes, edge, kind) for edge, kind in verdicts(graph, truth).items()]
     nodes = [_node(name, at[name], boxes[name]) for name in graph.names]
     return (
-        f'<svg class="graph" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px" role="img" '
+        f'<svg class="graph" viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
         f'aria-label="{escape(label)}">{"".join(lines)}{"".join(nodes)}</svg>'
     )
 

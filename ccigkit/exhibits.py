@@ -236,7 +236,7 @@ def spread(size: int, n: int) -> list[int]:
 
 def said(attribute: Attribute, value: float) -> str:
     """An intervention as a person writes it."""
-    return f"do({spelled(attribute.name)} = {short(attribute, value)})"
+    return f"do({spelled(attribute.name)}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{short(attribute, value)})"
 
 
 def short(attribute: Attribute, value: float) -> str:

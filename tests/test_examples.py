@@ -62,3 +62,10 @@ def test_a_structure_learner_of_ones_own_passes_its_check(tmp_path: Path) -> Non
     table.write_text("a,b\n" + "".join(f"{i % 7 / 7},{i % 7 + i % 3}\n" for i in range(60)))
     shown = run(tmp_path, "05_own_structure_learner.py", str(table))
     assert "keeps the contract" in shown
+
+
+def test_a_model_that_is_not_ours_is_measured(tmp_path: Path) -> None:
+    tiny = ("--steps", "2", "-n", "60", "--questions", "8", "--predictor-steps", "2")
+    shown = run(tmp_path, "07_outside_model.py", *tiny)
+    assert "no graph" in shown
+    assert (tmp_path / "runs/conditional-vae.png").is_file()
