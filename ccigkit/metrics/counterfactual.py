@@ -58,8 +58,8 @@ class CounterfactualMetric(Metric):
         for i, metric in enumerate(metrics):
             assert isinstance(metric, CounterfactualMetric)
             try:
-                groups[metric.n, metric.seed][i] = metric.scorer(model, data)
-                found[i] = metric.beside(model, data)
+                scorer, found[i] = metric.scorer(model, data), metric.beside(model, data)
+                groups[metric.n, metric.seed][i] = scorer
             except DataError as reason:
                 found[i] = reason
         for (n, seed), scorers in groups.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import defaultdict
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import Do, Edit, edit, resample
+from ccigkit.metrics.answers import AbductedByOurs, Do, abducted, resample
 from ccigkit.metrics.counterfactual import Kept, means
 from ccigkit.metrics.pixels import l1, psnr, ssim
 from ccigkit.metrics.questions import Question, as_drawn, ask
@@ -21,6 +21,7 @@ from ccigkit.metrics.weights import perceptual
 from ccigkit.model import CausalImageModel
 
 DISTANCES = {"l1": l1, "psnr": psnr, "ssim": ssim}
+Edit = Callable[[Tensor, Tensor, Do], Tensor]  # images [b, c, h, w], their attributes [b, d], do: images
 
 
 class Cycles(Metric):
@@ -42,11 +43,22 @@ class Cycles(Metric):
     def last(self, question: Question) -> Do:
         """The intervention that the way around ends with, as it is drawn: what the truth gives for it is the end."""
 
-    def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        nearest = resample(data)
-        edits: dict[str, Edit] = {"model": partial(edit, model), "identity": lambda images, values, do: images}
+    def edits(self, model: ImageModel) -> dict[str, Edit]:
+        """Who goes around, by the name of their row."""
+        edits: dict[str, Edit] = {
+            "model": lambda images, values, do: abducted(model, images, values).edit(do),
+            "identity": lambda images, values, do: images,
+        }
         if isinstance(model, CausalImageModel):
-            edits["drawn"] = partial(edit, model, detail=False)
+            edits["drawn"] = lambda images, values, do: AbductedByOurs(model, images, values).drawn(do)
+        return edits
+
+    def once(self, model: ImageModel, question: Question) -> dict[str, Tensor]:
+        """Controls that go around a single time, by the name of their row."""
+        return {}
+
+    def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
+        nearest, edits = resample(data), self.edits(model)
         kept: dict[tuple[str, int], Kept] = defaultdict(Kept)
 
         def keep(who: str, cycle: int, images: Tensor, question: Question) -> None:
@@ -59,7 +71,8 @@ class Cycles(Metric):
                     images = self.go(once, images, question)
                     if cycle in (1, self.cycles):
                         keep(who, cycle, images, question)
-            keep("resample", 1, nearest(question.values), question)
+            for who, images in {"resample": nearest(question.values), **self.once(model, question)}.items():
+                keep(who, 1, images, question)
             if isinstance(data, RenderedData) and question.noise is not None:
                 truth = data.counterfactual(question.noise, self.last(question))
                 keep("oracle", 1, to_float(truth.images), question)
@@ -114,6 +127,12 @@ class Reversibility(Cycles):
 
     def __init__(self, *, n: int = 100, cycles: int = 10, lpips: Path | None = None, seed: int = 0) -> None:
         super().__init__(n, cycles, lpips, seed)
+
+    def once(self, model: ImageModel, question: Question) -> dict[str, Tensor]:
+        def alone(images: Tensor, values: Tensor, do: Do) -> Tensor:
+            return abducted(model, images, values).hold(do)
+
+        return {"no graph": self.go(alone, question.images, question)}
 
     def go(self, edit: Edit, images: Tensor, question: Question) -> Tensor:
         there = edit(images, question.values, question.do)

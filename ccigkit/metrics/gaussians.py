@@ -34,10 +34,10 @@ class VAE(nn.Module):
 
 
 class Gaussians:
-    """The VAE's codes: one diagonal Gaussian per image."""
+    """The VAE's codes: one diagonal Gaussian per image. `fingerprint` is the name of its file in the cache."""
 
-    def __init__(self, network: VAE, device: torch.device) -> None:
-        self.network, self.device = network.eval().to(device), device
+    def __init__(self, network: VAE, device: torch.device, fingerprint: str) -> None:
+        self.network, self.device, self.fingerprint = network.eval().to(device), device, fingerprint
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Normal:
@@ -51,6 +51,7 @@ def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> Gaussia
     """The VAE of a data set: from the cache if it was trained on these very images, else trained now."""
     split, device = data.load("train"), choose_device("auto")
     latents = torch.empty(len(split), 0)
+    name = fingerprint(split, seed, steps, BATCH, RATE, VERSION)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = VAE(data.image_shape[0])
@@ -66,8 +67,8 @@ def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> Gaussia
                 optimizer.step()
                 schedule.step()
 
-        train_once(network, "vaes", fingerprint(split, seed, steps, BATCH, RATE, VERSION), train)
-    return Gaussians(network, device)
+        train_once(network, "vaes", name, train)
+    return Gaussians(network, device, name)
 
 
 def divergence(p: Normal, q: Normal) -> Tensor:

@@ -11,10 +11,10 @@ from ccigkit.attributes import Attribute
 from ccigkit.errors import DataError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import no_graph, sample
+from ccigkit.metrics.answers import abducted, sample
 from ccigkit.metrics.distances import energy, mmd, total_variation
 from ccigkit.metrics.predictor import STEPS, Predictor, View, look, predictor
-from ccigkit.metrics.questions import as_drawn
+from ccigkit.metrics.questions import BATCH, as_drawn
 
 BINS = 10
 
@@ -46,10 +46,11 @@ class Interventional(Metric):
             )
         read = predictor(data, seed=self.seed, steps=self.predictor_steps)
         generator = torch.Generator().manual_seed(self.seed)
-        test, alone = data.load("test"), no_graph(model)
+        test = data.load("test")
         values, pool = torch.as_tensor(test.values).float(), torch.randperm(len(test), generator=generator)
         first = pool[: self.n]
-        factual, shown = to_float(test.images[first]), look(read, test.images)
+        shown = look(read, test.images)
+        people = [abducted(model, to_float(test.images[some]), values[some]) for some in first.split(BATCH)]
         rows: list[Row] = []
         for j, attribute in enumerate(read.attributes):
             for asked in settings(attribute):
@@ -61,7 +62,7 @@ class Interventional(Metric):
                 nearest = pool[(values[pool, j] - drawn[0]).abs().argsort(stable=True)[: self.n]]
                 found = {
                     "model": read.view(torch.cat([*sample(model, self.n, do, self.seed)])),
-                    "no graph": read.view(alone(factual, values[first], do)),
+                    "no graph": read.view(torch.cat([some.hold(do) for some in people])),
                     "identity": shown[first],
                     "resample": shown[nearest],
                     "oracle": again,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attribute, Attributes
+from ccigkit.attributes import Attributes
 from ccigkit.errors import DataError
+from ccigkit.graph import CausalGraph
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
+from ccigkit.metrics.answers import abducted, resample
+from ccigkit.metrics.counterfactual import Kept
+from ccigkit.metrics.pixels import mse
 from ccigkit.metrics.predictor import STEPS, Predictor, predictor
-from ccigkit.metrics.questions import alternatives
-from ccigkit.model import CausalImageModel
+from ccigkit.metrics.questions import BATCH, alternatives
 
 
 class Interventions(Metric):
@@ -23,9 +27,10 @@ class Interventions(Metric):
     attribute's range, as the predictor reads them: `intended`, the error of the attribute set; `descendants`, the
     worst error among its effects; `others`, the worst movement among the rest. For binary attributes the
     `..._agreement` beside each is the share of labels that are right: as set, as they follow, as they were. `skill` is
-    1 - MSE(ours, true) / MSE(unchanged, true) over pixels. The row `drawn` is the model's generator alone, without the
-    image's own detail. The control rows are `identity`, the image unchanged, and `oracle`, the true counterfactual
-    itself: what the predictor alone gets wrong.
+    1 - MSE(ours, true) / MSE(unchanged, true) over pixels. The row `drawn` is a ccigkit model's generator alone,
+    without the image's own detail. The control rows are `no graph`, the model told to hold what it does not set,
+    `identity`, the image unchanged, `resample`, the nearest real image, and `oracle`, the true counterfactual itself:
+    what the predictor alone gets wrong.
 
     Args:
         n: test images to intervene on.
@@ -39,82 +44,62 @@ class Interventions(Metric):
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        if not isinstance(model, CausalImageModel):
-            raise DataError("interventions is about ccigkit's own models: it looks at their drawings without detail")
         if not isinstance(data, RenderedData):
             raise DataError("interventions needs data with a known truth (pendulum, faces): this data set has none")
         test = data.load("test")
         if test.noise is None:
             raise DataError("interventions needs the noise that made each image, and this data set does not keep it")
         n = min(self.n, len(test))
-        noise, factual = test.noise[:n], to_float(test.images[:n])
         values = torch.as_tensor(test.values[:n]).float()
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
-        rows = list(held_out(read, factual, values))
+        read, nearest = predictor(data, seed=self.seed, steps=self.predictor_steps), resample(data)
         generator = torch.Generator().manual_seed(self.seed)
-        for attribute in model.attributes:
-            asked, drawn = alternatives(attribute, values[:, model.attributes.index(attribute.name)], generator)
-            truth = data.counterfactual(noise, {attribute.name: drawn})
-            true_values, true_images = torch.as_tensor(truth.values).float(), to_float(truth.images)
-            made = {
-                "model": counterfactuals(model, factual, {attribute.name: asked}),
-                "drawn": counterfactuals(model, factual, {attribute.name: asked}, detail=False),
-                "identity": factual,
-                "oracle": true_images,
-            }
-            descendants = [model.attributes.index(name) for name in data.truth.descendants(attribute.name)]
-            for who, images in made.items():
-                rows.append(
-                    compare(attribute, model.attributes, descendants, read(images), read(factual), true_values, who)
-                    | {"skill": skill(images, true_images, factual)}
-                )
+        asked = {a.name: alternatives(a, values[:, j], generator) for j, a in enumerate(model.attributes)}
+        kept: dict[tuple[str, str], Kept] = defaultdict(Kept)
+        for batch in torch.arange(n).split(BATCH):
+            factual, noise = to_float(test.images[batch]), test.noise[batch]
+            seen, looked = read(factual), abducted(model, factual, values[batch])
+            for name, (said, drawn) in asked.items():
+                truth, do = data.counterfactual(noise, {name: drawn[batch]}), {name: said[batch]}
+                wanted, true = torch.as_tensor(truth.values).float(), to_float(truth.images)
+                made = {
+                    **looked.rows(do),
+                    "identity": factual,
+                    "resample": nearest(wanted),
+                    "oracle": true,
+                }
+                for who, images in made.items():
+                    attributes = {"read": seen if images is factual else read(images), "before": seen, "wanted": wanted}
+                    errors = {"error": mse(images, true), "still": mse(factual, true)}
+                    kept[name, who].add(attributes | errors)
+        found = {key: scores.joined() for key, scores in kept.items()}
+        rows = list(held_out(read, next(iter(found.values()))["before"], values))
+        rows += [compare(do, who, model.attributes, data.truth, scores) for (do, who), scores in found.items()]
         return rows
 
 
-def counterfactuals(
-    model: CausalImageModel, images: Tensor, do: Mapping[str, Tensor], *, detail: bool = True
-) -> Tensor:
-    """A model's counterfactuals of images [n, c, h, w], with a value [n] per image, in batches."""
-    chunks: Iterator[slice] = (slice(i, i + 128) for i in range(0, len(images), 128))
-    device = next(model.parameters()).device
-    return torch.cat(
-        [
-            model.counterfactual(
-                images[c].to(device), {name: value[c] for name, value in do.items()}, detail=detail
-            ).cpu()
-            for c in chunks
-        ]
-    )
-
-
-def compare(
-    attribute: Attribute,
-    attributes: Attributes,
-    descendants: list[int],
-    read: Tensor,
-    read_factual: Tensor,
-    true_values: Tensor,
-    who: str,
-) -> Row:
-    """One row of the table, from the attributes [n, d] read off images and off the factual ones."""
+def compare(do: str, who: str, attributes: Attributes, truth: CausalGraph, found: Mapping[str, Tensor]) -> Row:
+    """One row of the table, from the attributes [n, d] read off images, those read before, and those wanted."""
     scale = 100 / torch.tensor([a.high - a.low if a.kind == "continuous" else 1.0 for a in attributes])
-    error = (read - true_values).abs().mean(dim=0) * scale
-    moved = (read - read_factual).abs().mean(dim=0) * scale
+    read, before, wanted = (found[key] for key in ("read", "before", "wanted"))
+    error = (read - wanted).abs().mean(dim=0) * scale
+    moved = (read - before).abs().mean(dim=0) * scale
     binary = torch.tensor([a.kind == "binary" for a in attributes])
     nan = torch.tensor(torch.nan)
-    right = torch.where(binary, ((read > 0.5) == (true_values > 0.5)).float().mean(dim=0) * 100, nan)
-    kept = torch.where(binary, ((read > 0.5) == (read_factual > 0.5)).float().mean(dim=0) * 100, nan)
-    j = attributes.index(attribute.name)
-    others = [i for i in range(len(attributes)) if i != j and i not in descendants]
+    right = torch.where(binary, ((read > 0.5) == (wanted > 0.5)).float().mean(dim=0) * 100, nan)
+    kept = torch.where(binary, ((read > 0.5) == (before > 0.5)).float().mean(dim=0) * 100, nan)
+    j = attributes.index(do)
+    effects = [attributes.index(name) for name in truth.descendants(do)]
+    others = [i for i in range(len(attributes)) if i != j and i not in effects]
     return {
-        "do": attribute.name,
+        "do": do,
         "row": who,
         "intended": float(error[j]),
         "agreement": float(right[j]),
-        "descendants": -worst(-error[descendants]),
-        "descendants_agreement": worst(right[descendants]),
+        "descendants": -worst(-error[effects]),
+        "descendants_agreement": worst(right[effects]),
         "others": -worst(-moved[others]),
         "others_agreement": worst(kept[others]),
+        "skill": skill(found),
     }
 
 
@@ -124,14 +109,18 @@ def worst(values: Tensor) -> float:
     return float(there.min()) if len(there) else float("nan")
 
 
-def skill(images: Tensor, true: Tensor, factual: Tensor) -> float:
-    """1 - MSE(images, true) / MSE(factual, true): 1 is perfect, 0 as good as changing nothing."""
-    return float(1 - (images - true).square().mean() / (factual - true).square().mean())
+def skill(found: Mapping[str, Tensor]) -> float:
+    """1 - MSE(images, true) / MSE(factual, true): 1 is perfect, 0 as good as changing nothing; NaN where nothing is to.
+
+    Of the errors [n] of answers, and those of leaving the images as they are.
+    """
+    error, still = (float(found[key].double().mean()) for key in ("error", "still"))
+    return 1 - error / still if still else float("nan")
 
 
-def held_out(read: Predictor, images: Tensor, values: Tensor) -> Iterator[Row]:
-    """The predictor's own error on test images, per attribute, in per cent of the range."""
-    error = (read(images) - values).abs().mean(dim=0)
+def held_out(read: Predictor, seen: Tensor, values: Tensor) -> Iterator[Row]:
+    """The predictor's own error per attribute, in per cent of the range, from what it saw and what is there [n, d]."""
+    error = (seen - values).abs().mean(dim=0)
     for j, attribute in enumerate(read.attributes):
         span = attribute.high - attribute.low if attribute.kind == "continuous" else 1.0
         yield {"do": attribute.name, "row": "predictor", "intended": float(100 * error[j] / span)}

@@ -66,12 +66,20 @@ class Minimality(CounterfactualMetric):
         known = encode(to_float(train.images[shown]))
         edges = [self.edges(attribute, values[:, j]) for j, attribute in enumerate(data.attributes)]
 
+        def coded(pictures: Pictures) -> Normal:
+            return pictures.by(encode.fingerprint, encode)
+
+        def away(image: Tensor) -> Tensor:
+            """The divergence [b, m] of images from the references."""
+            code = encode(image)
+            return divergence(Normal(code.mean[:, None], code.stddev[:, None]), known)
+
         def score(question: Question, pictures: Pictures) -> Mapping[str, Tensor]:
             j = question.target
             bin_of = torch.bucketize(values[shown, j], edges[j])
             before, after = (torch.bucketize(v.contiguous(), edges[j]) for v in (question.values[:, j], question.drawn))
-            factual, changed = encode(question.images), encode(pictures.images)
-            apart = divergence(Normal(factual.mean[:, None], factual.stddev[:, None]), known)
+            factual, changed = coded(question.pictures), coded(pictures)
+            apart = question.pictures.by(f"{encode.fingerprint} {self.references}", away)
             moved = read.percent(pictures.view(read).attributes - question.pictures.view(read).attributes)
             return {
                 "cld": cld(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ccigkit.images import to_float
 
@@ -52,13 +51,23 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _blur(maps: Tensor) -> Tensor:
-    """Maps [..., h, w] under the Gaussian window, where it fits."""
-    at = torch.arange(WINDOW) - WINDOW // 2
-    weights = torch.exp(-(at / SIGMA).square() / 2)
-    weights = (weights / weights.sum()).to(maps)
-    flat = maps.reshape(-1, 1, *maps.shape[-2:])
-    flat = F.conv2d(F.conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    return flat.view(*maps.shape[:-2], *flat.shape[-2:])
+    """Maps [..., h, w] under the Gaussian window, where it fits.
+
+    Rows and columns are each one product with a banded matrix, which a processor does several times as fast as a
+    convolution of a single channel.
+    """
+    height, width = (_window(side).to(maps) for side in maps.shape[-2:])
+    return height @ maps @ width.T
+
+
+def _window(side: int) -> Tensor:
+    """The window's weights [places, side] at every place of a line where it fits."""
+    taps = torch.exp(-((torch.arange(WINDOW) - WINDOW // 2) / SIGMA).square() / 2)
+    places = side - WINDOW + 1
+    band = torch.zeros(places, side)
+    for place in range(places):
+        band[place, place : place + WINDOW] = taps / taps.sum()
+    return band
 
 
 def _float(image: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from ccigkit.networks.dcgan import DCGANEncoder
 from ccigkit.objectives.terms import supervision
 from ccigkit.training import batch_rows, choose_device, choose_dtype, read_batch
 
+T = TypeVar("T")
 STEPS, BATCH, RATE, VERSION = 1200, 64, 2e-3, 1
 
 
@@ -55,24 +57,33 @@ class Predictor:
         high = torch.tensor([attribute.high for attribute in self.attributes])
         return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
 
+    @property
+    def ranges(self) -> Tensor:
+        """The attributes' ranges [d]; that of a label is 1, whatever degrees were seen."""
+        return torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self.attributes])
+
     def percent(self, difference: Tensor) -> Tensor:
         """Absolute differences of attributes [n, d] in per cent of the attributes' ranges."""
-        ranges = torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self.attributes])
-        return difference.abs() * 100 / ranges
+        return difference.abs() * 100 / self.ranges
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images [n, c, h, w], and what a predictor sees in them, looked at once however many ask."""
+    """Images [n, c, h, w], and what networks see in them, looked at once however many ask."""
 
     images: Tensor
-    views: dict[str, View] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def by(self, who: str, look: Callable[[Tensor], T]) -> T:
+        """What `look` makes of the images; `who` is looking, by a name of its own."""
+        if who not in self.seen:
+            self.seen[who] = look(self.images)
+        found: T = self.seen[who]
+        return found
 
     def view(self, read: Predictor) -> View:
         """What this predictor sees."""
-        if read.fingerprint not in self.views:
-            self.views[read.fingerprint] = read.view(self.images)
-        return self.views[read.fingerprint]
+        return self.by(read.fingerprint, read.view)
 
 
 def predictor(

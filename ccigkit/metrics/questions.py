@@ -18,7 +18,7 @@ from ccigkit.metrics.predictor import Pictures
 BATCH = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """What would these images [b, c, h, w] of attributes [b, d] have been, had one attribute been so?
 
