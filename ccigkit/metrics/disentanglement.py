@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ from ccigkit.errors import DataError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
 from ccigkit.metrics.answers import device_of
+from ccigkit.metrics.predictor import STEPS, Predictor, predictor
 from ccigkit.metrics.questions import BATCH, as_said
 from ccigkit.model import CausalImageModel
 
@@ -33,18 +37,22 @@ class Disentanglement(Metric):
     `dci_d`, `dci_c`: disentanglement and completeness by the importances of boosted trees (Eastwood and Williams,
     2018), with the trees' held-out `r2` for continuous attributes and `accuracy` for labels. `mcc`: mean correlation
     under the best matching of latents to attributes. `sap`, `mig`: by how much the best latent of an attribute is ahead
-    of the next (Kumar et al., 2018; Chen et al., 2018). `irs`: interventional robustness (Suter et al., 2019). The row
-    `oracle` are the attributes themselves with the model's residual, `shuffled` another image's latents.
+    of the next (Kumar et al., 2018; Chen et al., 2018). `irs`: interventional robustness (Suter et al., 2019). `uc`,
+    `cg`: unconfoundedness, whether each attribute has a latent of its own, and counterfactual generativeness, by how
+    much more that latent moves it in the picture than all the others do (Reddy et al., 2022). The row `oracle` are the
+    attributes themselves with the model's residual, `shuffled` another image's latents.
 
     Args:
         n: images.
-        seed: seed of what is set.
+        generated: images of these that are drawn again and again, for counterfactual generativeness.
+        seed: seed of what is set, and of the predictor.
+        predictor_steps: training steps of the predictor.
     """
 
     name = "disentanglement"
 
-    def __init__(self, *, n: int = 1000, seed: int = 0) -> None:
-        self.n, self.seed = n, seed
+    def __init__(self, *, n: int = 1000, generated: int = 100, seed: int = 0, predictor_steps: int = STEPS) -> None:
+        self.n, self.generated, self.seed, self.predictor_steps = n, generated, seed, predictor_steps
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
         if not isinstance(model, CausalImageModel):
@@ -60,11 +68,34 @@ class Disentanglement(Metric):
         latents = encode(model, images)
         oracle = np.concatenate([factors.latents, latents[:, values.shape[1] :]], axis=1)
         rows: list[Row] = []
+        generative = self.generative(model, data, latents, factors)
         for who, codes in {"model": latents, "oracle": oracle, "shuffled": latents[random.permutation(n)]}.items():
             found = scores(codes, factors, self.seed)
             found["irs"] = irs(codes[:, : values.shape[1]], factors) if drawn else float("nan")
+            found["cg"] = generative.get(who, float("nan"))
             rows.append({"do": "each alone" if drawn else "nothing", "row": who, **found})
         return rows
+
+    def generative(
+        self, model: CausalImageModel, data: DataModule, latents: Array, factors: Factors
+    ) -> dict[str, float]:
+        """The counterfactual generativeness of the model, and of the renderer where there is one."""
+        read, noise = predictor(data, seed=self.seed, steps=self.predictor_steps), data.load("test").noise
+
+        @torch.no_grad()
+        def draw(codes: Array) -> Tensor:
+            return model.generator(torch.as_tensor(codes).float().to(device_of(model))).cpu()
+
+        own = owners(latents, factors.latents)
+        found = {"model": generativeness(draw, read, latents[: self.generated], own)}
+        if isinstance(data, RenderedData) and noise is not None:
+            shown = factors.latents[: self.generated]
+
+            def render(codes: Array) -> Tensor:
+                return to_float(data.draw(model.attributes.to_values(torch.as_tensor(codes)), noise[: len(codes)]))
+
+            found["oracle"] = generativeness(render, read, shown, range(shown.shape[1]))
+        return found
 
 
 @dataclass(frozen=True)
@@ -81,7 +112,7 @@ class Factors:
         labels = [as_said(a, values[:, j]).double().numpy() for j, a in enumerate(attributes)]
         return cls(attributes.to_latent(values).numpy(), labels, [a.kind != "continuous" for a in attributes])
 
-    @property
+    @cached_property
     def binned(self) -> list[npt.NDArray[np.int64]]:
         """Each column [n] as codes: its labels, or bins of equally many."""
         return [
@@ -109,6 +140,7 @@ def scores(codes: Array, factors: Factors, seed: int) -> dict[str, float]:
         "mcc": mcc(codes, factors.latents),
         "sap": lead(separations(codes, factors, seed)),
         "mig": mig(codes, factors),
+        "uc": unconfoundedness(owners(codes, factors.latents)),
     }
 
 
@@ -220,6 +252,40 @@ def irs(codes: Array, factors: Factors) -> float:
         off = np.mean([np.percentile(np.abs(c - c.mean(axis=0)), 99, axis=0) for c in held], axis=0)
         stillness[:, j] = 1 - np.divide(off, largest, out=np.ones_like(off), where=largest > 0)
     return float(np.average(stillness.max(axis=1), weights=largest)) if largest.any() else 0.0
+
+
+def owners(codes: Array, factors: Array) -> list[int]:
+    """For each factor of [n, d] the one of codes [n, k] that stands for it: the one that goes with it most."""
+    return [int(code) for code in correlations(codes, factors).argmax(axis=0)]
+
+
+def unconfoundedness(owners: Sequence[int]) -> float:
+    """The share of pairs of factors with different codes of their own (Reddy et al., 2022): 1 - the mean Jaccard index.
+
+    Each factor has one code here, so that the index of a pair is 1 or 0.
+    """
+    pairs = [a != b for a, b in combinations(owners, 2)]
+    return sum(pairs) / len(pairs) if pairs else 1.0
+
+
+def generativeness(draw: Callable[[Array], Tensor], read: Predictor, codes: Array, owners: Sequence[int]) -> float:
+    """Counterfactual generativeness (Reddy et al., 2022) of codes [n, k], drawn as images and read by a predictor.
+
+    |effect of a factor's own code on it - effect of all other codes on it|, in shares of its range, the mean over
+    factors. An effect is the mean absolute change as codes go to the end of their range that is farther away.
+    """
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    far = np.where(codes < (low + high) / 2, high, low)
+    before = read(draw(codes))
+    found = []
+    for j, own in enumerate(owners):
+        mine = np.arange(codes.shape[1]) == own
+        by_own, by_rest = (
+            float((read(draw(np.where(moved, far, codes))) - before)[:, j].abs().mean() / read.ranges[j])
+            for moved in (mine, ~mine)
+        )
+        found.append(abs(by_own - by_rest))
+    return float(np.mean(found))
 
 
 def bins(column: Array) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ccigkit.attributes import Attributes
 from ccigkit.errors import ConfigError, DataError, one_of
-from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
+from ccigkit.interfaces import DataModule, ImageModel, Metric, Row, Split
 from ccigkit.metrics.answers import respondents
 from ccigkit.metrics.gaussians import SIDE, small
 from ccigkit.metrics.questions import ask
@@ -26,8 +26,10 @@ class Downstream(Metric):
 
     Twice: with `n` images and with a tenth of them. `accuracy` is that on test images, `worst` that in the worst group:
     those of one label that have, or lack, another attribute. What goes with the label in training images, be it by a
-    cause or by accident, is no help there; good counterfactuals part it from the label. The row `identity` is taught
-    with the real images alone, `resample` with as many real images again.
+    cause or by accident, is no help there; good counterfactuals part it from the label. `shift` is the worst group by a
+    shortcut: by what goes with the label in training images but not in test images, an attribute or some of the noise
+    that images are drawn from (faces with data.shortcut=0.9, for the target Smiling); NaN where there is none. The row
+    `identity` is taught with the real images alone, `resample` with as many real images again.
 
     Args:
         target: the binary attribute to classify; the first one where none is named.
@@ -55,7 +57,7 @@ class Downstream(Metric):
         label, images = torch.cat(labels), {who: torch.cat(parts) for who, parts in taught.items()}
         test = data.load("test")
         shown = torch.cat([small(chunk.float().div(127.5).sub(1)) for chunk in test.images.split(BATCH)])
-        true = torch.as_tensor(test.values) > 0.5
+        true, side = torch.as_tensor(test.values) > 0.5, shortcut(data.load("train"), test, j)
         rows: list[Row] = []
         for n in (max(1, self.n // 10), self.n):
             for who in answers:
@@ -68,6 +70,7 @@ class Downstream(Metric):
                 rows.append({"do": model.attributes[j].name, "row": who, "images": float(n)})
                 others = [i for i, a in enumerate(model.attributes) if a.kind == "binary" and i != j]
                 rows[-1] |= {"accuracy": share(right), "worst": worst_group(right, true[:, j], true[:, others])}
+                rows[-1]["shift"] = worst_group(right, true[:, j], side)
         return rows
 
     def position(self, attributes: Attributes, data: DataModule) -> int:
@@ -96,6 +99,24 @@ class Downstream(Metric):
                 F.binary_cross_entropy_with_logits(network(images[rows]).mean[:, 0], labels[rows]).backward()
                 optimizer.step()
         return network.eval()
+
+
+def shortcut(train: Split, test: Split, target: int) -> Tensor:
+    """Which test images are on the upper side of what predicts the label in training but not in the test [n, 1].
+
+    [n, 0] where nothing does. What is looked at are the other attributes and the noise; the label's correlation with it
+    differs by more than five standard errors, at the least by a tenth, and the one that differs most is it.
+    """
+    columns = [
+        torch.cat([torch.as_tensor(s.values), *([] if s.noise is None else [s.noise])], dim=1) for s in (train, test)
+    ]
+    goes = [torch.corrcoef(of.double().T)[target].nan_to_num() for of in columns]
+    differs = (goes[0] - goes[1]).abs()
+    differs[target] = 0
+    found = differs.argmax()
+    if differs[found] <= max(0.1, 5 / len(test) ** 0.5):
+        return torch.empty(len(test), 0, dtype=torch.bool)
+    return (columns[1][:, found] > columns[1][:, found].median())[:, None]
 
 
 def share(right: Tensor) -> float:

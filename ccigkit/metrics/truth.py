@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-from ccigkit.errors import DataError
-from ccigkit.images import to_float
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.images import to_bytes, to_float
 from ccigkit.interfaces import DataModule, ImageModel, RenderedData, Row
 from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores, means
 from ccigkit.metrics.pixels import absolute, l1, mse, psnr, ssim
@@ -24,6 +24,8 @@ class Truth(CounterfactualMetric):
     truth differs from the factual image, `unchanged` where it does not. `psnr` is in decibels and at most 100. `skill`
     is 1 - MSE(ours, true) / MSE(unchanged, true): 1 is perfect, 0 as good as changing nothing. `attributes` is the mean
     error of all attributes in per cent of their ranges, as the predictor reads them: `oracle` shows its own error.
+    Where attributes can be measured off a picture by its geometry, `measured` is their error by that, without anything
+    learned.
 
     Args:
         n: questions asked: pairs of a test image and a do().
@@ -43,7 +45,11 @@ class Truth(CounterfactualMetric):
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
         if not isinstance(data, RenderedData) or data.load("test").noise is None:
             raise DataError(f"truth needs data with known counterfactuals (pendulum, faces), and {data.name} has none")
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
+        read, measure = predictor(data, seed=self.seed, steps=self.predictor_steps), ruler(data)
+
+        def off(attributes: Tensor, question: Question) -> Tensor:
+            """The mean error [b] of attributes [b, d] in per cent, of those that are there."""
+            return read.percent(attributes - question.wanted).nanmean(dim=1)
 
         def score(question: Question, pictures: Pictures) -> Mapping[str, Tensor]:
             images, true = pictures.images, to_float(question.truth.images)
@@ -58,7 +64,8 @@ class Truth(CounterfactualMetric):
                 **{name: distance(images, true) for name, distance in self.more.items()},
                 "mse": mse(images, true),
                 "still": mse(question.images, true),
-                "attributes": read.percent(pictures.view(read).attributes - question.wanted).mean(dim=1),
+                "attributes": off(pictures.view(read).attributes, question),
+                **({"measured": off(measure(to_bytes(images)), question)} if measure else {}),
             }
 
         return score
@@ -68,6 +75,17 @@ class Truth(CounterfactualMetric):
             figures = means(found)
             error, still = figures.pop("mse"), figures.pop("still")
             yield {"do": do, "row": who, **figures, "skill": 1 - error / still if still else float("nan")}
+
+
+def ruler(data: DataModule) -> Callable[[Tensor], Tensor] | None:
+    """What measures attributes [n, d] off pictures [n, c, h, w] as bytes by their geometry, where the data has that."""
+    measure: Callable[[Tensor], Tensor] | None = getattr(data, "measure", None)
+    try:
+        if measure:
+            measure(data.load("test").images[:1])
+    except ConfigError:
+        return None
+    return measure
 
 
 def masked(error: Tensor, where: Tensor) -> Tensor:
