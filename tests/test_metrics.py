@@ -11,17 +11,23 @@ import pytest
 import torch
 
 from ccigkit import testing
+from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.data.faces import Faces
+from ccigkit.data.faces_drawing import IDENTITY
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.interfaces import Metric, RenderedData, Row
+from ccigkit.graph import CausalGraph
+from ccigkit.interfaces import DataModule, Metric, RenderedData, Row, Split, SplitName
+from ccigkit.metrics.cdm import CDM, bounds
 from ccigkit.metrics.counterfactual import CounterfactualMetric
 from ccigkit.metrics.cycles import Composition, Reversibility
-from ccigkit.metrics.downstream import Downstream, worst_group
+from ccigkit.metrics.distances import frechet
+from ccigkit.metrics.downstream import Downstream, shortcut, worst_group
 from ccigkit.metrics.effectiveness import Effectiveness
 from ccigkit.metrics.interventional import Interventional
+from ccigkit.metrics.interventions import Interventions, compare
 from ccigkit.metrics.minimality import Minimality
-from ccigkit.metrics.realism import Realism
+from ccigkit.metrics.realism import Realism, look
 from ccigkit.metrics.truth import Truth
 from tests.outside import Oracle, Unchanging
 
@@ -37,7 +43,10 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(socket.socket, "connect", refuse)
+        for door in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, door, refuse)
+        for door in ("create_connection", "getaddrinfo"):
+            patch.setattr(socket, door, refuse)
         yield
 
 
@@ -59,8 +68,10 @@ def by(rows: list[Row], **wanted: object) -> Row:
 
 
 def average(rows: list[Row], column: str, who: str = "model") -> float:
+    """The mean of a column over the rows that have it (a leaf has no effects to be wrong about)."""
     values = [float(row[column]) for row in rows if row["row"] == who]
-    return sum(values) / len(values)
+    there = [value for value in values if not math.isnan(value)]
+    return sum(there) / len(there)
 
 
 @pytest.mark.parametrize("metric", [Composition(n=24, cycles=10), Reversibility(n=24, cycles=10)])
@@ -100,25 +111,64 @@ def test_the_oracle_is_never_wrong(name: str, request: pytest.FixtureRequest) ->
             assert float(row["changed"]) > 0
 
 
-@pytest.mark.parametrize(
-    ("metric", "better"),  # which way each column goes as more answers are wrong
-    [
-        (Truth(n=120, predictor_steps=STEPS), {"l1": 1, "changed": 1, "unchanged": 1, "psnr": -1, "ssim": -1}),
-        (Truth(n=120, predictor_steps=STEPS), {"skill": -1, "attributes": 1}),
-        (Minimality(n=120, predictor_steps=STEPS, vae_steps=100), {"cld": 1, "invariance": 1}),
-        (Effectiveness(n=120, predictor_steps=STEPS), {"mae": 1}),
-        (Composition(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
-        (Reversibility(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
-    ],
-)
-def test_more_wrong_answers_score_worse(metric: Metric, better: dict[str, int], pendulum: Pendulum) -> None:
-    rows = [metric.measure(Oracle(pendulum, wrong), pendulum) for wrong in (0.0, 0.25, 0.5, 0.75, 1.0)]
+class Noisy(Oracle):
+    """An oracle whose wrong answers are no pictures at all."""
+
+    def __init__(self, data: RenderedData, wrong: float) -> None:
+        super().__init__(data)
+        self.share = wrong
+
+    def predict(self, codes: Any, do: Any) -> Any:
+        generator = torch.Generator().manual_seed(2)
+        lots = torch.rand(len(self.noise), generator=generator)[codes.rows]
+        right = super().predict(codes, do)
+        return torch.where((lots < self.share)[:, None, None, None], torch.rand(right.shape) * 2 - 1, right)
+
+
+SWEEPS = {  # which way each column goes as more answers are wrong
+    "truth": (
+        Truth(n=120, predictor_steps=STEPS),
+        {"l1": 1, "changed": 1, "unchanged": 1, "psnr": -1, "ssim": -1, "skill": -1, "attributes": 1, "measured": 1},
+    ),
+    "minimality": (Minimality(n=120, predictor_steps=STEPS, vae_steps=100), {"cld": 1, "invariance": 1}),
+    "effectiveness": (Effectiveness(n=120, predictor_steps=STEPS), {"mae": 1}),
+    "composition": (Composition(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
+    "reversibility": (Reversibility(n=60, cycles=1), {"l1": 1, "psnr": -1, "ssim": -1}),
+    "interventions": (
+        Interventions(n=40, predictor_steps=STEPS),
+        {"intended": 1, "descendants": 1, "others": 1, "skill": -1},
+    ),
+    "cdm": (CDM(n=60, predictor_steps=STEPS), {"itself_lower": -1, "itself_upper": -1, "effects_upper": -1}),
+}
+
+
+def assert_worse(rows: list[list[Row]], better: dict[str, int]) -> None:
+    """Column by column, with more wrong answers, the model does worse and the controls do the same."""
     for column, sign in better.items():
         values = [sign * average(found, column) for found in rows]
         assert values == sorted(values), f"{column}: {values}"
         assert values[0] < values[-1]
         controls = [average(found, column, "identity") for found in rows]
         assert len(set(controls)) == 1, "controls do not depend on the model"
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_more_wrong_answers_score_worse(name: str, pendulum: Pendulum) -> None:
+    metric, better = SWEEPS[name]
+    assert_worse([metric.measure(Oracle(pendulum, wrong), pendulum) for wrong in (0.0, 0.25, 0.5, 0.75, 1.0)], better)
+
+
+def test_more_wrong_answers_have_fewer_labels_right(faces: Faces) -> None:
+    metric = Effectiveness(n=66, predictor_steps=STEPS)
+    rows = [metric.measure(Oracle(faces, wrong), faces) for wrong in (0.0, 0.5, 1.0)]
+    itself = [[row for row in found if row["do"] == row["attribute"]] for found in rows]
+    assert_worse(itself, {"accuracy": -1})
+
+
+def test_more_answers_that_are_no_pictures_are_less_real(pendulum: Pendulum) -> None:
+    metric = Realism(n=100, references=100, predictor_steps=STEPS)
+    rows = [metric.measure(Noisy(pendulum, wrong), pendulum) for wrong in (0.0, 0.5, 1.0)]
+    assert_worse([[row for row in found if row["do"] == "each"] for found in rows], {"fd": 1, "kid": 1})
 
 
 def test_effectiveness_is_pooled_and_says_what_its_reader_can(faces: Faces) -> None:
@@ -154,21 +204,103 @@ def test_realism_needs_no_network_and_finds_strangers(pendulum: Pendulum) -> Non
         assert float(by(rows, do="nothing", row="model")[column]) > 10 * float(fresh[column])
 
 
+def test_a_sample_is_no_distance_from_itself(pendulum: Pendulum) -> None:
+    features = look(Realism(predictor_steps=STEPS).extractor(pendulum), pendulum.load("test").images)
+    assert abs(frechet(features, features)) < 1e-3
+
+
+class Brighter(Unchanging):
+    """A model that makes every picture brighter, by one level of 255, whenever it is asked."""
+
+    def predict(self, codes: Any, do: Any) -> Any:
+        return codes + 1 / 127.5
+
+
+def test_composition_and_reversibility_by_hand(pendulum: Pendulum) -> None:
+    for metric, asked in ((Composition(n=8), 1), (Reversibility(n=8), 2)):
+        rows = metric.measure(Brighter(pendulum), pendulum)
+        for cycles in (1, 10):
+            row = by(rows, row="model", cycles=float(cycles))
+            assert row["l1"] == pytest.approx(asked * cycles, rel=1e-4)
+            assert row["psnr"] == pytest.approx(20 * math.log10(255 / (asked * cycles)), rel=1e-4)
+
+
+def test_the_tables_of_effectiveness_and_truth_by_hand(pendulum: Pendulum) -> None:
+    nan = math.nan
+    read = torch.tensor([[1.0, 0, 0, 0], [2.0, 0, 0, 0], [4.0, 0, 0, 0]])
+    wanted = torch.tensor([[0.0, 0, 0, 0], [4.0, 0, 0, 0], [nan, 0, 0, 0]])
+    scores = {("angle", "model"): {"read": read[:2], "wanted": wanted[:2]}}
+    scores["light", "model"] = {"read": read, "wanted": wanted}
+    rows = list(Effectiveness().rows(scores, pendulum))
+    assert by(rows, attribute="angle", do="angle")["mae"] == 1.5
+    assert by(rows, attribute="angle", do="another")["mae"] == 1.5, "what is not known is left out"
+    found = {"l1": torch.tensor([1.0, 3.0]), "mse": torch.tensor([0.1, 0.3]), "still": torch.tensor([0.4, 0.4])}
+    [row] = Truth().rows({("angle", "model"): found}, pendulum)
+    assert row == {"do": "angle", "row": "model", "l1": 2, "skill": pytest.approx(0.5)}
+
+
+def test_the_do_table_by_hand(pendulum: Pendulum) -> None:
+    attributes = Attributes(
+        [Attribute("a", "continuous", high=2.0), Attribute("b", "binary"), Attribute("c", "binary")]
+    )
+    found = {
+        "read": torch.tensor([[1.0, 0.9, 0.2], [2.0, 0.4, 0.8]]),
+        "before": torch.tensor([[0.0, 0.9, 0.2], [0.0, 0.9, 0.4]]),
+        "wanted": torch.tensor([[1.0, 1.0, 0.2], [1.0, 1.0, 0.4]]),
+        "error": torch.tensor([1.0, 2.0]),
+        "still": torch.tensor([3.0, 3.0]),
+    }
+    row = compare("a", "model", attributes, CausalGraph.from_edges(("a", "b", "c"), ["a -> b"]), found)
+    assert row["intended"] == pytest.approx(25), "off by 0 and by 1 of 2"
+    assert math.isnan(float(row["agreement"])), "a number has no label"
+    assert (row["descendants"], row["descendants_agreement"]) == (pytest.approx(35), 50)
+    assert (row["others"], row["others_agreement"]) == (pytest.approx(20), 50)
+    assert row["skill"] == pytest.approx(0.5)
+
+
+def test_both_bounds_by_hand() -> None:
+    change = torch.tensor([[1.0, 0.5, 0.1], [1.0, -0.5, 0.3]])
+    found = bounds(change, {"itself": [0], "effects": [1], "others": [1, 2], "none": []})
+    assert (found["itself_lower"], found["itself_upper"]) == (1, 1)
+    assert (found["effects_lower"], found["effects_upper"]) == (0, 0.5), "movements that cancel"
+    assert (found["others_lower"], found["others_upper"]) == (pytest.approx(0.1), pytest.approx(0.35))
+    assert math.isnan(found["none_lower"])
+
+
+def test_only_effects_move_from_end_to_end(pendulum: Pendulum) -> None:
+    rows = CDM(n=40, predictor_steps=STEPS).measure(Oracle(pendulum), pendulum)
+    for do in ("angle", "light", "length", "position"):
+        model, oracle, idle = (by(rows, do=do, row=who) for who in ("model", "oracle", "identity"))
+        assert str(model | {"row": ""}) == str(oracle | {"row": ""})
+        assert float(model["itself_upper"]) > 0.3 > 0.0 == idle["itself_upper"]
+
+
+def test_a_shortcut_is_found_where_there_is_one() -> None:
+    smiling = 2
+    plain, lured = (Faces(n=2000, size=32, shortcut=strength) for strength in (0.0, 0.9))
+    assert shortcut(plain.load("train"), plain.load("test"), smiling).shape == (400, 0)
+    test = lured.load("test")
+    side = shortcut(lured.load("train"), test, smiling)
+    assert test.noise is not None
+    background = test.noise[:, len(lured.attributes) + IDENTITY.index("background")]
+    assert torch.equal(side[:, 0], background > background.median())
+
+
 # --- what a metric refuses --------------------------------------------------------------------------------------------
 
 
-class Folder(Pendulum):
-    """A pendulum of which nobody knows how it was drawn."""
+class Folder(DataModule):
+    """Pictures of a pendulum of which nobody knows how they were drawn."""
 
     name = "folder"
 
     def __init__(self, *, n: int, size: int) -> None:
-        super().__init__(n=n, size=size)
-        self.truth = None  # type: ignore[assignment]
+        self.drawn = Pendulum(n=n, size=size)
+        self.attributes, self.image_shape = self.drawn.attributes, self.drawn.image_shape
 
-    def load(self, split: Any) -> Any:
-        found = super().load(split)
-        return type(found)(found.images, found.values)
+    def load(self, split: SplitName) -> Split:
+        found = self.drawn.load(split)
+        return Split(found.images, found.values)
 
 
 def test_where_nobody_knows_the_truth_metrics_say_so_or_do_without() -> None:
@@ -192,10 +324,34 @@ def test_a_model_that_gives_no_images_is_told_so_in_a_line(pendulum: Pendulum) -
         def predict(self, codes: Any, do: Any) -> Any:
             return codes * torch.nan
 
+    class Empty(Unchanging):
+        def sample(self, n: int, do: Any = None, *, seed: Any = None) -> Any:
+            return None
+
+    with pytest.raises(DataError, match=r"Empty gave a NoneType instead of images \[16, 3, 32, 32\]"):
+        Realism(n=16, predictor_steps=STEPS).measure(Empty(pendulum), pendulum)
     with pytest.raises(DataError, match=r"Wrong gave images of shape \[.*, 1, 32, 32\] instead of \[.*, 3, 32, 32\]"):
         Composition(n=8).measure(Wrong(pendulum), pendulum)
     with pytest.raises(DataError, match="Broken gave images with pixels that are not finite numbers"):
         Composition(n=8).measure(Broken(pendulum), pendulum)
+
+
+def test_data_that_cannot_be_measured_say_so_in_a_line(pendulum: Pendulum) -> None:
+    class Constant(Pendulum):
+        def load(self, split: Any) -> Any:
+            found = super().load(split)
+            values = found.values.copy()
+            values[:, 1] = 0.5
+            return type(found)(found.images, values, found.noise)
+
+        def table(self) -> Any:
+            return Table.fit(self.attributes, self.load("train").values, self.truth)
+
+    with pytest.raises(DataError, match="attribute light is constant"):
+        Effectiveness(predictor_steps=2).measure(Unchanging(pendulum), Constant(n=100, size=32))
+    for metric in (Interventions(), Interventional()):
+        with pytest.raises(DataError, match=f"{metric.name} needs "):
+            metric.measure(Unchanging(pendulum), Folder(n=100, size=32))
 
 
 def test_a_model_that_reads_labels_is_given_them(pendulum: Pendulum) -> None:
@@ -263,6 +419,7 @@ def test_downstream_refuses_what_it_cannot_classify(pendulum: Pendulum, faces: F
         (Truth, {"n": 16, "predictor_steps": 2}),
         (Interventional, {"n": 16, "predictor_steps": 2}),
         (Realism, {"n": 16, "references": 16, "predictor_steps": 2}),
+        (CDM, {"n": 16, "predictor_steps": 2}),
     ],
 )
 def test_every_metric_keeps_the_contract(metric: type[Metric], options: dict[str, Any]) -> None:

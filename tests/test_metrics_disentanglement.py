@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,15 +21,23 @@ from ccigkit.metrics.disentanglement import (
     Factors,
     correlations,
     dci,
+    generativeness,
     irs,
     lead,
     mcc,
     mig,
+    owners,
     scores,
     separations,
+    unconfoundedness,
 )
-from ccigkit.metrics.graph import Graph, against
+from ccigkit.metrics.graph import Graph, against, random_graph
 from tests.outside import Unchanging
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 def toy(n: int = 800, seed: int = 0) -> tuple[Array, Factors]:
@@ -97,16 +107,43 @@ def test_a_code_is_robust_where_only_its_own_factor_moves_it() -> None:
     assert irs(codes[:, 3:], factors) < 0.5, "noise is moved by everything"
 
 
+def test_each_factor_has_a_code_of_its_own_or_not() -> None:
+    codes, factors = toy()
+    assert owners(codes, factors.latents) == [1, 2, 0]
+    assert unconfoundedness([1, 2, 0]) == 1
+    assert unconfoundedness([1, 1, 0]) == pytest.approx(2 / 3), "one pair of three shares its code"
+    assert unconfoundedness([0]) == 1
+
+
+def test_generativeness_by_hand() -> None:
+    class Reader:
+        ranges = torch.tensor([2.0, 1.0])
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            return images
+
+    def draw(codes: Array) -> torch.Tensor:  # the first factor is the first code, the second is half of each
+        return torch.as_tensor(np.stack([codes[:, 0], codes.mean(axis=1)], axis=1))
+
+    codes = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])  # each goes to its other end: by 2
+    reader: Any = Reader()
+    assert generativeness(draw, reader, codes, [0]) == pytest.approx(1), "2 of 2 by its own code, 0 by the other"
+    assert generativeness(draw, reader, codes, [0, 1]) == pytest.approx(0.5), "and 1 by its own, 1 by the other"
+
+
 def test_factors_are_set_one_by_one_where_the_data_can() -> None:
     data = Pendulum(n=1000, size=32)
     model, _ = testing.toy_model(data.image_shape, data.table())
-    rows = Disentanglement(n=200).measure(model.eval(), data)
+    rows = Disentanglement(n=200, generated=20, predictor_steps=100).measure(model.eval(), data)
     assert [row["row"] for row in rows] == ["model", "oracle", "shuffled"]
     assert {row["do"] for row in rows} == {"each alone"}
     oracle, shuffled = rows[1:]
     assert oracle["mcc"] == pytest.approx(1)
     assert float(oracle["r2"]) > 0.9 > 0.1 > float(shuffled["r2"])
     assert float(oracle["irs"]) > float(shuffled["irs"]) + 0.3
+    assert oracle["uc"] == 1
+    assert 0 <= float(rows[0]["cg"]) < float(oracle["cg"]) <= 1
+    assert math.isnan(float(shuffled["cg"]))
     with pytest.raises(DataError, match="Unchanging shows none"):
         Disentanglement(n=200).measure(Unchanging(data), data)
 
@@ -119,6 +156,21 @@ def test_a_graph_against_the_truth_by_hand() -> None:
     assert found["skeleton_f1"] == pytest.approx(2 * 2 / (3 + 2))
 
 
+def test_distances_are_those_of_gadjid_on_a_thousand_graphs() -> None:
+    gadjid = pytest.importorskip("gadjid")
+    random = np.random.default_rng(0)
+    for _ in range(1000):
+        size = int(random.integers(2, 21))
+        names = tuple(f"v{i}" for i in range(size))
+        truth, ours = (
+            random_graph(names, int(random.integers(0, size * (size - 1) // 2 + 1)), random) for _ in range(2)
+        )
+        found = against(ours, truth)
+        matrices = [(graph.adjacency != 0).astype(np.int8) for graph in (truth, ours)]
+        assert found["shd"] == gadjid.shd(*matrices)[1]
+        assert found["sid"] == gadjid.sid(*matrices, edge_direction="from row to column")[1]
+
+
 def test_the_graph_s_controls() -> None:
     data = Pendulum(n=60, size=32)
     model, _ = testing.toy_model(data.image_shape, data.table())
@@ -129,6 +181,6 @@ def test_the_graph_s_controls() -> None:
         Graph().measure(Unchanging(data), data)
 
 
-@pytest.mark.parametrize("metric", [Disentanglement, Graph])
-def test_they_keep_the_contract(metric: type) -> None:
-    testing.check(metric)
+@pytest.mark.parametrize(("metric", "options"), [(Disentanglement, {"predictor_steps": 2}), (Graph, {})])
+def test_they_keep_the_contract(metric: type, options: dict[str, Any]) -> None:
+    testing.check(metric, **options)

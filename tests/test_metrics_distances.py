@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from ccigkit.attributes import Attribute
+from ccigkit.attributes import Attribute, Attributes
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
 from ccigkit.metrics.cycles import Composition
 from ccigkit.metrics.distances import energy, frechet, kid, mmd, total_variation
 from ccigkit.metrics.gaussians import divergence
+from ccigkit.metrics.interventional import apart
 from ccigkit.metrics.minimality import cld
 from ccigkit.metrics.pixels import l1, mse, psnr, ssim
-from ccigkit.metrics.predictor import label_scores
+from ccigkit.metrics.predictor import Predictor, View, label_scores
 from ccigkit.metrics.truth import masked
 from ccigkit.metrics.weights import inception, lpips
 from tests.outside import Unchanging
@@ -116,14 +117,24 @@ def test_total_variation_by_hand() -> None:
 
 def test_the_divergence_of_gaussians() -> None:
     random = torch.Generator().manual_seed(0)
-    mean, spread = torch.randn(2, 5, 16, generator=random), torch.rand(2, 5, 16, generator=random) + 0.1
+    mean = torch.randn(2, 5, 16, generator=random, dtype=torch.float64)
+    spread = torch.rand(2, 5, 16, generator=random, dtype=torch.float64) + 0.1
     p, q = (Normal(mean[i], spread[i]) for i in (0, 1))
-    (lp, lq), (mp, mq) = (2 * spread.log()).double(), mean.double()
+    (lp, lq), (mp, mq) = 2 * spread.log(), mean
     by_hand = 0.5 * (lq - lp + (lp.exp() + (mp - mq).square()) / lq.exp() - 1).sum(dim=1)
-    torch.testing.assert_close(divergence(p, q).double(), by_hand, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(divergence(p, q), by_hand, rtol=1e-6, atol=1e-6)
     full = [torch.distributions.MultivariateNormal(d.mean, torch.diag_embed(d.stddev.square())) for d in (p, q)]
-    torch.testing.assert_close(divergence(p, q), torch.distributions.kl_divergence(*full), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(divergence(p, q), torch.distributions.kl_divergence(*full), rtol=1e-6, atol=1e-6)
     assert (divergence(p, p) == 0).all()
+
+
+def test_the_distances_of_a_sample_under_do_by_hand() -> None:
+    read = Predictor.__new__(Predictor)
+    read.attributes = Attributes([Attribute("a", "binary"), Attribute("b", "binary")])
+    x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [4.0]])
+    ours, true = View(x, torch.tensor([[1.0, 0.0], [1.0, 1.0]])), View(y, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+    found = apart(ours, true, read, others=[1])
+    assert found == {"mmd": 100 * mmd(x, y), "energy": energy(x, y), "tvd": 0.5}, "what is set is left out"
 
 
 def test_latent_divergence_by_hand() -> None:
