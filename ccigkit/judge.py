@@ -22,17 +22,18 @@ from ccigkit.boards import boards, headlines, terminal_table
 from ccigkit.components import build
 from ccigkit.config import Config, Tables
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import QUICK, Evaluation, Found, evaluate, pooled, reader
+from ccigkit.evaluation import QUICK, Evaluation, Found, Options, evaluate, pooled, reader, resolved
 from ccigkit.exhibits import exhibit
 from ccigkit.files import write_json
 from ccigkit.htmlreport import write_report
 from ccigkit.interfaces import DataModule, ImageModel
 from ccigkit.model import CausalImageModel, load_model
-from ccigkit.requery import METRICS, requery
+from ccigkit.requery import requery
 from ccigkit.run import Run
 from ccigkit.training import choose_device
 
 GRAPHS = "graphs"
+FEWER: Options = {"truth": {"n": 500}, "interventional": {"n": 100}}  # a dozen graphs are asked, so less of each
 
 
 @dataclass(frozen=True)
@@ -163,19 +164,19 @@ def measure(subject: Subject, request: Request, console: Console) -> Evaluation:
     """One model measured, and asked about wrong graphs where that is wanted."""
     chosen = tuple(dict.fromkeys(request.metrics)) or (() if request.graphs else QUICK)
     options = {kind: table for kind, table in request.settings.items() if kind != "data"}
-    hers = {kind: options.pop(kind) for kind in METRICS if request.graphs and kind not in chosen and kind in options}
+    of_graphs = {kind: {**few, **options.get(kind, {})} for kind, few in FEWER.items()}
+    mine = {kind: table for kind, table in options.items() if kind in chosen or not (request.graphs and kind in FEWER)}
     with telling(console, subject.name) as tell:
         found = evaluate(
             subject.model,
             subject.data,
             metrics=chosen,
-            options=options,
+            options=mine,
             name=subject.name,
             tell=lambda names: tell(", ".join(names)),
         )
         if request.graphs:
-            asked = {**{kind: options[kind] for kind in METRICS if kind in options}, **hers}
-            found = replace(found, found=(*found.found, ask_graphs(subject, asked, tell)))
+            found = replace(found, found=(*found.found, ask_graphs(subject, of_graphs, tell)))
     return replace(found, about={**subject.about, **found.about})
 
 
@@ -184,10 +185,9 @@ def ask_graphs(subject: Subject, options: Tables, tell: Callable[[str], None]) -
     if not isinstance(subject.model, CausalImageModel) or subject.run is None:
         return Found(GRAPHS, {}, skipped="graphs asks runs of ccigkit, whose parts can be put under another graph")
     scm = partial(build, "scm", subject.run.config.tables["scm"], {"size": len(subject.model.attributes)})
+    metrics: Any = [resolved(metric, given)[0] for metric, given in options.items()]
     try:
-        rows = requery(
-            subject.model, subject.data, scm, options=options, tell=lambda name: tell(f"under the graph {name!r}")
-        )
+        rows = requery(subject.model, subject.data, scm, *metrics, tell=tell)
     except DataError as reason:
         return Found(GRAPHS, {}, skipped=str(reason))
     return Found(GRAPHS, options, tuple(rows))

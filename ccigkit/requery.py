@@ -3,68 +3,119 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 
 from ccigkit.attributes import Table
 from ccigkit.errors import DataError
-from ccigkit.evaluation import Evaluation, Options, evaluate
 from ccigkit.graph import CausalGraph, find_cycle
+from ccigkit.images import to_float
 from ccigkit.interfaces import SCM, DataModule, RenderedData, Row, Structure
-from ccigkit.metrics.answers import device_of
+from ccigkit.metrics.answers import Answer, device_of, edit, respondents, sample
+from ccigkit.metrics.counterfactual import Kept
 from ccigkit.metrics.graph import against, random_graph
+from ccigkit.metrics.interventional import Interventional, apart, settings
+from ccigkit.metrics.predictor import Pictures, look, predictor
+from ccigkit.metrics.questions import Question, as_drawn, ask
+from ccigkit.metrics.truth import Truth
 from ccigkit.model import CausalImageModel
 from ccigkit.objectives.terms import fit_mechanisms
 from ccigkit.structure.common import fit_strengths
 
-METRICS = ("truth", "interventional")
-FEWER: Options = {"truth": {"n": 500}, "interventional": {"n": 100}}  # a dozen graphs are asked, so less of each
 DRAWN = 3  # random graphs, and reversed edges: each row of these is a mean
 CONTROLS = ("identity", "resample", "oracle")
-SHOWN = ("mmd", "energy", "tvd", "l1", "changed", "skill", "attributes")
+SHOWN = ("shd", "sid", "mmd", "energy", "tvd", "l1", "changed", "skill", "attributes")
+
+Figures = dict[str, float]
+Who = tuple[str, int]  # the name of a row, and which of its graphs
 
 
 def requery(
     model: CausalImageModel,
     data: DataModule,
     scm: Callable[[], SCM],
+    truth: Truth,
+    interventional: Interventional,
     *,
-    options: Options | None = None,
     seed: int = 0,
-    tell: Callable[[str], None] = lambda name: None,
+    tell: Callable[[str], None] = lambda what: None,
 ) -> list[Row]:
     """Ask a model what it would answer under other graphs, its encoder and its generator as they are.
 
     Under each graph the mechanisms of a new SCM are fitted to the training table; `as trained` are the model's own. A
-    row has how far the graph is from the true one, and the means over all do() of what `truth` and `interventional`
-    measure. `tell` hears which graph comes next.
+    row has how far the graph is from the true one, and the means over all do() of what the two metrics measure: all
+    graphs are put the same questions. `tell` hears what is done next.
 
     Raises:
         DataError: where the truth is not known.
     """
-    if not isinstance(data, RenderedData):
+    if not isinstance(data, RenderedData) or data.load("test").noise is None:
         raise DataError(f"graphs needs data with a known truth (pendulum, faces), and {data.name} has none")
-    table, chosen = data.table(), {**FEWER, **(options or {})}
-
-    def ask(asked: CausalImageModel) -> Evaluation:
-        return evaluate(asked, data, metrics=METRICS, options=chosen)
-
-    tell("as trained")
-    own = ask(model)
-    rows: list[Row] = [
-        {"do": "every one", "row": "as trained", **distances(model.graph, data.truth), **means(own, "model")}
-    ]
+    table = data.table()
+    models: dict[Who, CausalImageModel] = {("as trained", 0): model}
     for name, graphs in alternatives(model.graph, data.truth, seed):
-        found = []
-        for graph in graphs:
-            tell(name)
-            answers = ask(under(model, refitted(graph, table), scm, table, seed))
-            found.append({**distances(graph, data.truth), **means(answers, "model")})
-        if found:
-            rows.append({"do": "every one", "row": name, **averaged(found)})
-    return rows + [{"do": "every one", "row": who, **means(own, who)} for who in CONTROLS]
+        tell(f"mechanisms under the graph {name!r}")
+        for number, graph in enumerate(graphs):
+            models[name, number] = under(model, refitted(graph, table), scm, table, seed)
+    tell(f"counterfactuals under {len(models)} graphs")
+    wrong = errors(models, data, truth)
+    tell(f"samples under {len(models)} graphs")
+    off = distances(models, data, interventional)
+    found: dict[str, list[Figures]] = defaultdict(list)
+    for who in wrong:
+        edges = far(models[who].graph, data.truth) if who in models else {}
+        found[who[0]].append({**edges, **off[who], **wrong[who]})
+    return [{"do": "every one", "row": name, **averaged(figures)} for name, figures in found.items()]
+
+
+def errors(models: Mapping[Who, CausalImageModel], data: RenderedData, truth: Truth) -> dict[Who, Figures]:
+    """How far everybody's counterfactuals are from the true ones, the controls' too."""
+    model = models["as trained", 0]
+    own = respondents(model, data)
+    answers: dict[Who, Answer] = {who: partial(answer, asked) for who, asked in models.items()}
+    answers |= {(who, 0): own[who] for who in CONTROLS}
+    score = truth.scorer(model, data)
+    kept: dict[Who, Kept] = defaultdict(Kept)
+    for question in ask(model, data, truth.n, truth.seed):
+        for who, asked in answers.items():
+            kept[who].add(score(question, Pictures(asked(question))))
+    rows = {who: next(iter(truth.rows({("", who[0]): scores.joined()}, data))) for who, scores in kept.items()}
+    return {who: {k: float(row[k]) for k in SHOWN if k in row} for who, row in rows.items()}
+
+
+def answer(model: CausalImageModel, question: Question) -> torch.Tensor:
+    """What a model makes of the images [b, c, h, w] of a question."""
+    return edit(model, question.images, question.values, question.do)
+
+
+def distances(
+    models: Mapping[Who, CausalImageModel], data: RenderedData, interventional: Interventional
+) -> dict[Who, Figures]:
+    """How far everybody's samples under each do() are from true ones, the mean over all, the controls' too."""
+    n, seed = interventional.n, interventional.seed
+    read = predictor(data, seed=seed, steps=interventional.predictor_steps)
+    generator = torch.Generator().manual_seed(seed)
+    test, shown = data.load("test"), look(read, data.load("test").images)
+    values = torch.as_tensor(test.values).float()
+    found: dict[Who, list[Figures]] = defaultdict(list)
+    for j, attribute in enumerate(read.attributes):
+        for asked in settings(attribute):
+            do, drawn = {attribute.name: asked}, as_drawn(attribute, torch.full((n,), asked))
+            true, again = (
+                read.view(to_float(data.counterfactual(noise, {attribute.name: drawn}).images))
+                for noise in data.sample_noise(2 * n, generator).chunk(2)
+            )
+            views = {who: read.view(torch.cat([*sample(model, n, do, seed)])) for who, model in models.items()}
+            views["identity", 0] = shown[torch.arange(min(n, len(test)))]
+            views["resample", 0] = shown[(values[:, j] - drawn[0]).abs().argsort(stable=True)[:n]]
+            views["oracle", 0] = again
+            others = [i for i in range(len(read.attributes)) if i != j]
+            for who, view in views.items():
+                found[who].append(apart(view, true, read, others))
+    return {who: averaged(figures) for who, figures in found.items()}
 
 
 def alternatives(learned: CausalGraph, truth: CausalGraph, seed: int) -> Iterator[tuple[str, list[CausalGraph]]]:
@@ -117,21 +168,11 @@ def under(
     ).train(model.training)
 
 
-def distances(graph: CausalGraph, truth: CausalGraph) -> dict[str, float]:
+def far(graph: CausalGraph, truth: CausalGraph) -> Figures:
     """How far a graph is from the true one: SHD, and SID where gadjid is installed."""
-    return {key: value for key, value in against(graph, truth).items() if key in ("shd", "sid")}
+    return {key: value for key, value in against(graph, truth).items() if key in SHOWN}
 
 
-def means(found: Evaluation, who: str) -> dict[str, float]:
-    """The means over all do() of what one row's figures are."""
-    figures: dict[str, list[float]] = defaultdict(list)
-    for row in found.rows:
-        for key in SHOWN if row["row"] == who else ():
-            if isinstance(value := row.get(key), float):
-                figures[key].append(value)
-    return {key: float(np.nanmean(figures[key])) for key in SHOWN if key in figures}
-
-
-def averaged(found: list[dict[str, float]]) -> dict[str, float]:
-    """The means of several graphs' figures."""
-    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+def averaged(figures: list[Figures]) -> Figures:
+    """The means of figures, of those that could be measured."""
+    return {key: float(np.nanmean([one[key] for one in figures])) for key in SHOWN if key in figures[0]}

@@ -21,6 +21,7 @@ from ccigkit.errors import ConfigError, DataError
 from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
 from ccigkit.graph import CausalGraph
 from ccigkit.requery import alternatives, reversals
+from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging
 
@@ -297,7 +298,24 @@ def test_runs_and_models_that_are_not_there_are_one_line(runs: tuple[Path, Path]
     assert "has no function f" in ccigkit("evaluate", "--model", f"{tmp_path / 'models.py'}:f", *on).refusal()
 
 
-def test_data_that_has_moved_is_named_and_found_again(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_data_that_has_moved_is_named_and_found_again(cache: Path, tmp_path: Path) -> None:
+    photographs = write_celeba(tmp_path / "celeba", n=40)
+    run = tmp_path / "run"
+    words = ("--backbone", "dcgan", "--objective", "dear", "--steps", 1, "backbone.width=8", "data.size=32")
+    done = ccigkit("train", "--data", "celeba", f"data.root={photographs}", *words, "--run", run)
+    assert done.code == 0, done.err
+    moved = photographs.rename(tmp_path / "elsewhere")
+    assert str(photographs) in ccigkit("evaluate", run, "--metric", "composition").refusal()
+    asked = ("--metric", "effectiveness", "effectiveness.n=8", "effectiveness.predictor_steps=2", "--metric", "truth")
+    page = tmp_path / "report.html"
+    done = ccigkit("evaluate", run, *asked, f"data.root={moved}", "--html", page)
+    assert done.code == 0, done.err
+    assert "truth was skipped: truth needs data with known counterfactuals" in done.out
+    assert read(run / "evaluation.json")["evaluations"][0]["data"]["preprocess_id"]
+    assert "preprocessing" in page.read_text()
+
+
+def test_data_of_another_size_are_refused(runs: tuple[Path, Path]) -> None:
     changed = ccigkit("evaluate", runs[0], *TRUTH, "data.size=48").refusal()
     assert "the model has images of [3, 32, 32], but pendulum now has images of [3, 48, 48]" in changed
     assert "give the data options that it was trained with" in changed
