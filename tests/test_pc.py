@@ -12,7 +12,8 @@ from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import Knowledge
 from ccigkit.structure import independence
 from ccigkit.structure.causal_learn import pc, read_endpoints
-from ccigkit.structure.independence import Counted, Counts, Mixed, chi_square, g_square
+from ccigkit.structure.common import covariance
+from ccigkit.structure.independence import Counted, Counts, FisherZ, Independence, Mixed, chi_square, g_square
 from ccigkit.structure.pc import PC
 from tests.simulate import faces, linear
 
@@ -78,13 +79,14 @@ def test_the_mixed_test_has_the_level_it_says() -> None:
     assert np.mean(np.array(values) < 0.1) == pytest.approx(0.1, abs=0.04)
 
 
-def test_the_mixed_test_is_fishers_where_all_is_continuous() -> None:
+def test_fishers_test_agrees_with_causal_learn_and_the_mixed_one_nearly() -> None:
     from causallearn.utils.cit import CIT
 
     table = linear(2000)
-    ours, theirs = Mixed(table), CIT(table.latents, "fisherz")
+    ours, mixed, theirs = FisherZ(covariance(table), 2000), Mixed(table), CIT(table.latents, "fisherz")
     for x, y, given in [(0, 3, (1, 2)), (1, 2, (0,)), (4, 5, ()), (0, 4, (3,))]:
-        assert ours(x, y, given) == pytest.approx(theirs(x, y, given), abs=0.01)
+        assert ours(x, y, given) == pytest.approx(theirs(x, y, given), rel=1e-6, abs=1e-15)
+        assert mixed(x, y, given) == pytest.approx(theirs(x, y, given), abs=0.01)
 
 
 # --- the learner ------------------------------------------------------------------------------------------------------
@@ -93,9 +95,20 @@ def test_the_mixed_test_is_fishers_where_all_is_continuous() -> None:
 @pytest.mark.parametrize("levels", [[2] * 8, [2, 3, 4, 2, 3, 2]])
 def test_pc_by_counting_finds_what_causal_learn_finds(levels: list[int]) -> None:
     rows = labels(3000, levels)
-    anything = ~np.eye(len(levels), dtype=bool)
-    ours, theirs = (pc(rows, test, 0.01, anything, ~anything & anything) for test in (Counted(rows, g_square), "gsq"))
-    np.testing.assert_array_equal(ours, theirs)
+    assert_found_as_by_causal_learn(Counted(rows, g_square), rows, "gsq")
+
+
+def test_pc_by_moments_finds_what_causal_learn_finds() -> None:
+    table = linear(800)
+    assert_found_as_by_causal_learn(FisherZ(covariance(table), 800), table.latents, "fisherz")
+
+
+def assert_found_as_by_causal_learn(test: Independence, rows: np.ndarray, name: str) -> None:
+    from causallearn.search.ConstraintBased.PC import pc as their_pc
+
+    anything = ~np.eye(rows.shape[1], dtype=bool)
+    theirs = read_endpoints(their_pc(rows, 0.01, name, show_progress=False).G.graph)
+    np.testing.assert_array_equal(pc(rows.shape[1], test, 0.01, anything, ~anything & anything), theirs)
 
 
 def test_pc_orients_a_collider_and_what_follows_from_it() -> None:

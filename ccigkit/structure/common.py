@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from ccigkit.graph import CausalGraph, Knowledge, Matrix, acyclic
 from ccigkit.interfaces import JointStructureLearner
 
 Support = npt.NDArray[np.bool_]
+CELLS = 1 << 20  # numbers made of rows that are in memory at once
 STEEPEST = 1e6  # of the quadratic price in joint training: beyond it a cycle's price drowns float32 gradients
 FAINT = 1e-9  # the strength of an edge that must be there though the data give it none
 
@@ -33,7 +34,30 @@ def covariance(table: Table) -> Matrix:
             f"a graph over {size} attributes needs more rows than attributes, got {rows}; "
             "bring more rows or leave attributes out"
         )
-    return np.asarray(np.cov(table.latents, rowvar=False), dtype=np.float64).reshape(size, size)
+    moments = moments_of(lambda part: latents(table, part), rows, size)
+    return np.asarray(moments * (rows / (rows - 1)))
+
+
+def latents(table: Table, part: slice) -> Values:
+    """[m, d], of some rows, where all at once would take too much memory."""
+    return np.asarray(table.attributes.to_latent(torch.as_tensor(table.values[part])))
+
+
+def chunks(n: int, width: int) -> Iterator[slice]:
+    """All of n rows that give so many columns each, a few at a time."""
+    rows = max(1, CELLS // width)
+    return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+
+
+def moments_of(features: Callable[[slice], Values], n: int, width: int) -> Matrix:
+    """[width, width], the covariance of so many features, which are made for a few of the n rows at a time."""
+    total, products = np.zeros(width), np.zeros((width, width))
+    for part in map(features, chunks(n, width)):
+        total += part.sum(axis=0)
+        products += part.T @ part
+    products /= n
+    products -= np.outer(total / n, total / n)
+    return products
 
 
 def fit_strengths(table: Table, support: Support) -> Matrix:
@@ -74,8 +98,8 @@ def canonical(table: Table) -> Table:
     A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
     same data. Names decide only between columns of one skewness.
     """
-    latents = table.latents
-    skewness = np.round(np.einsum("nd,nd,nd->d", latents, latents, latents) / len(latents), 9)
+    n, size = table.values.shape
+    skewness = np.round(sum((latents(table, part) ** 3).sum(axis=0) for part in chunks(n, size)) / n, 9)
     return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
 
 
@@ -85,14 +109,17 @@ def steady(values: Values) -> Values:
     So a search that starts from them does not depend on the order of the rows.
     """
     scale = 2.0 ** np.ceil(np.log2(max(np.abs(values).max(initial=0.0), FAINT)))
-    return np.asarray(np.round(values / scale, 11) * scale)
+    steadied: Values = values / scale
+    np.round(steadied, 11, out=steadied)
+    steadied *= scale  # in place, as a matrix of all pairs of curves is large
+    return steadied
 
 
 def evenly(rows: Values, most: int) -> Values:
     """At most so many rows [m, d] of [n, d], evenly spread over the sorted ones, whatever order they came in."""
-    ranked = rows[np.lexsort(rows.T[::-1])]
+    ranked = np.lexsort(rows.T[::-1])
     count = min(most, len(rows))
-    return np.asarray(ranked[((np.arange(count) + 0.5) * len(rows) / count).astype(int)])
+    return np.asarray(rows[ranked[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]])
 
 
 def with_strengths(graph: CausalGraph, table: Table) -> CausalGraph:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ccigkit.attributes import Table, Values
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Matrix
-from ccigkit.structure.common import Support, WeightedLearner, evenly, fit_strengths, steady
+from ccigkit.structure.common import Support, WeightedLearner, covariance, evenly, fit_strengths, steady
 from ccigkit.structure.minimise import Smooth
 
 ModelName = Literal["auto", "linear", "logistic", "mlp"]
@@ -220,7 +220,7 @@ class Model:
             return linear(table, allowed, needed, self.standardise)
         equations: Equations
         if self.name == "mlp":
-            rows = evenly(scaled_rows(table, self.standardise), self.rows)
+            rows = steady(evenly(scaled_rows(table, self.standardise), self.rows))
             equations = MLP(rows, allowed, needed, self.hidden, self.seed)
         elif len(graded):
             raise DataError(
@@ -242,14 +242,13 @@ class Model:
 
 def scaled_rows(table: Table, standardise: bool) -> Values:
     """Rows [n, d] about zero: latents, which have unit spread, or raw values less their mean."""
-    return steady(table.latents if standardise else table.values - table.values.mean(axis=0))
+    return table.latents if standardise else table.values - table.values.mean(axis=0)
 
 
 def linear(table: Table, allowed: Support, needed: Support, standardise: bool) -> Linear:
     """Linear equations on the covariance of a table."""
-    size = len(allowed)
-    rows = table.latents if standardise else table.values
-    equations = Linear(steady(np.cov(rows, rowvar=False).reshape(size, size)), allowed, needed)
+    moments = covariance(table) if standardise else np.cov(table.values, rowvar=False).reshape(allowed.shape)
+    equations = Linear(steady(moments), allowed, needed)
     equations.notes = () if standardise else (RAW,)
     return equations
 

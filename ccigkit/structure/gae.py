@@ -66,7 +66,7 @@ class GraphAutoencoder(WeightedLearner):
         """Rounds of Adam, each at a higher price of a cycle, on the same few rows; the global seed stays as it is."""
         with torch.random.fork_rng(devices=[]):
             self._begin()
-        latents = torch.as_tensor(evenly(steady(table.latents), self.rows)).to(self.weights)
+        latents = torch.as_tensor(steady(evenly(table.latents, self.rows))).to(self.weights)
         for _ in range(self.rounds):
             optimiser = torch.optim.Adam(self.parameters(), self.rate)
             for _ in range(self.steps):

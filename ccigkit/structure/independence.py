@@ -5,20 +5,23 @@ Each is called with two attributes x, y and the attributes `given`, by position,
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, xlogy
+from scipy.special import chdtrc, erfc, xlogy
 
 from ccigkit.attributes import Table, Values
+from ccigkit.graph import Matrix
 from ccigkit.structure.scores import indicators
 
 Codes = npt.NDArray[np.int64]
 Statistic = Callable[[Values, Values], Values]  # counts and the counts to expect, of any one shape
 
+SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
 DENSE = 256  # cells of a table up to which it is filled by conjunctions, which are kept, and not from the rows
 
 
@@ -68,6 +71,21 @@ def g_square(counts: Values, expected: Values) -> Values:
 def chi_square(counts: Values, expected: Values) -> Values:
     """Pearson's, cell by cell."""
     return np.asarray((counts - expected) ** 2 / np.where(expected > 0, expected, 1))
+
+
+class FisherZ(Independence):
+    """Fisher's z of the partial correlation, from a covariance [d, d] of n rows: the test of linear Gaussian models."""
+
+    def __init__(self, moments: Matrix, n: int) -> None:
+        super().__init__()
+        self.moments, self.n = moments, n
+
+    def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
+        at = [x, y, *given]
+        precision = np.linalg.inv(self.moments[np.ix_(at, at)])
+        correlation = -precision[0, 1] / math.sqrt(precision[0, 0] * precision[1, 1])
+        z = math.sqrt(max(self.n - len(given) - 3, 0)) * math.atanh(min(abs(correlation), SURE))
+        return float(erfc(z / math.sqrt(2)))
 
 
 class Mixed(Independence):

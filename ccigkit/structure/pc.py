@@ -7,11 +7,11 @@ from typing import Literal
 
 from ccigkit.attributes import Attribute, Table, Values
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.graph import CausalGraph, Knowledge
+from ccigkit.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.interfaces import StructureLearner
 from ccigkit.structure.common import canonical, covariance, refuse_collinear, with_strengths
 from ccigkit.structure.equivalence import member
-from ccigkit.structure.independence import Counted, Independence, Mixed, chi_square, g_square
+from ccigkit.structure.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
 
@@ -41,14 +41,15 @@ class PC(StructureLearner):
 
         ordered = canonical(table)
         allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
-        refuse_collinear(covariance(table), table.names)
-        chosen, test = self._test(ordered)
-        adjacent, directed = causal_learn.pc(ordered.latents, test, self.alpha, allowed, needed)
+        moments = covariance(ordered)
+        refuse_collinear(moments, ordered.names)
+        chosen, test = self._test(ordered, moments)
+        adjacent, directed = causal_learn.pc(len(moments), test, self.alpha, allowed, needed)
         graph = member(adjacent, directed, ordered.names, knowledge)
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
         return with_strengths(replace(graph, notes=notes), table)
 
-    def _test(self, table: Table) -> tuple[Test, str | Independence]:
+    def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
         """The name of the test for the kinds of the attributes, and the test."""
         soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not _hard(a, column)]
         match self.test:
@@ -67,7 +68,7 @@ class PC(StructureLearner):
                 return test, Counted(table.values, chi_square)
             case "mixed":
                 return test, Mixed(table)
-        return test, test
+        return test, FisherZ(moments, len(table.values))
 
 
 def _hard(attribute: Attribute, column: Values) -> bool:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
-from scipy.linalg import block_diag
 from scipy.linalg.lapack import dtrtri
 
 from ccigkit.attributes import Table, Values
 from ccigkit.graph import Matrix
-from ccigkit.structure.common import evenly, steady
+from ccigkit.structure.common import evenly, moments_of, steady
 
 Positions = npt.NDArray[np.int64]
 
@@ -28,7 +27,6 @@ WIDE = 2.5  # standard deviations beyond which two causes do no more together
 TOGETHER = 4  # columns of a pair of causes
 MANY = 40  # attributes up to which there are columns for pairs
 WORK = 50_000_000_000  # products that their moments may take
-CHUNK = 1024  # rows whose columns are in memory at once
 GLANCE = 10_000  # rows that decide whether curves explain more than straight lines
 
 
@@ -124,7 +122,9 @@ class Blocks(Score):
         self.size, self.n, self.equivalent = len(heads), n, equivalent
         self.heads, self.blocks = heads, blocks
         scale = np.sqrt(np.maximum(moments.diagonal(), LEAST))
-        self.moments = moments / np.outer(scale, scale) + RIDGE * np.eye(len(moments))
+        self.moments = moments / scale
+        self.moments /= scale[:, None]
+        np.fill_diagonal(self.moments, self.moments.diagonal() + RIDGE)
         self.price = penalty * math.log(self.n) / 2
         sizes = np.array([len(block) for block in blocks])
         self.alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]  # attributes with blocks of one size
@@ -195,20 +195,26 @@ def indicators(table: Table, penalty: float = 1.0) -> Blocks:
         column[:, None] == np.unique(column)[1:] if attribute.kind == "categorical" else column[:, None]
         for column, attribute in zip(latents.T, table.attributes, strict=True)
     ]
-    blocks = _blocks([part.shape[1] for part in parts])
+    n, blocks = len(latents), _blocks([part.shape[1] for part in parts])
 
     def features(rows: slice) -> Values:
         return np.column_stack([part[rows] for part in parts]).astype(np.float64)  # truths alone would add up to truths
 
-    return Blocks(_moments(features, len(latents)), len(latents), blocks, blocks, penalty, equivalent=True)
+    moments = steady(moments_of(features, n, sum(map(len, blocks))))
+    return Blocks(moments, n, blocks, blocks, penalty, equivalent=True)
 
 
 def additive(latents: Values, penalty: float = 1.0) -> Blocks:
     """The additive score of latents [n, d]: each attribute explained by cubic splines of its causes."""
-    size, splines = latents.shape[1], [Spline(column) for column in latents.T]
-    moments = _moments(lambda rows: np.column_stack([latents[rows], _smooth(latents[rows], splines)]), len(latents))
-    moments, blocks = _uncorrelated(moments, _blocks([spline.size for spline in splines], start=size))
-    return Blocks(moments, len(latents), _blocks([1] * size), blocks, penalty, equivalent=False)
+    n, size = latents.shape
+    splines = [Spline(column) for column in latents.T]
+    blocks = _blocks([spline.size for spline in splines], start=size)
+
+    def features(part: slice) -> Values:
+        return np.column_stack([latents[part], _smooth(latents[part], splines)])
+
+    moments = steady(moments_of(features, n, size + sum(map(len, blocks))))
+    return Blocks(moments, n, _blocks([1] * size), _decorrelate(moments, blocks), penalty, equivalent=False)
 
 
 def curves(latents: Values, penalty: float = 1.0) -> Blocks:
@@ -219,23 +225,24 @@ def curves(latents: Values, penalty: float = 1.0) -> Blocks:
     size = latents.shape[1]
     if size > MANY:
         return additive(latents, penalty)
-    splines = [Spline(column) for column in latents.T]
     first, second = np.triu_indices(size, 1)
-    width = size + sum(spline.size for spline in splines)
-    rows = evenly(steady(latents), WORK // (width + TOGETHER * len(first)) ** 2)
+    width = size * (4 + KNOTS) + TOGETHER * len(first)
+    rows = steady(evenly(latents, WORK // width**2))
+    splines = [Spline(column) for column in rows.T]
+    blocks = _blocks([spline.size for spline in splines], start=size)
 
     def features(part: slice) -> Values:
         shapes = _shapes(rows[part])
         together = shapes[:, first, :, None] * shapes[:, second, None, :]
         return np.column_stack([rows[part], _smooth(rows[part], splines), together.reshape(len(shapes), -1)])
 
-    moments = _moments(features, len(rows))
-    moments, blocks = _uncorrelated(moments, _blocks([spline.size for spline in splines], start=size))
+    width = size + sum(map(len, blocks)) + TOGETHER * len(first)
+    moments = steady(moments_of(features, len(rows), width))
     pairs = np.zeros((size, size, TOGETHER), dtype=np.int64)
     pairs[first, second] = pairs[second, first] = len(moments) + np.arange(-TOGETHER * len(first), 0).reshape(
         -1, TOGETHER
     )
-    return Curves(moments, len(rows), blocks, pairs, penalty)
+    return Curves(moments, len(rows), _decorrelate(moments, blocks), pairs, penalty)
 
 
 def curved(latents: Values, penalty: float = 1.0) -> bool:
@@ -243,7 +250,7 @@ def curved(latents: Values, penalty: float = 1.0) -> bool:
 
     It takes a glance at the rows [n, d], evenly chosen.
     """
-    rows = evenly(steady(latents), GLANCE)
+    rows = steady(evenly(latents, GLANCE))
     straight = Gaussian(np.cov(rows, rowvar=False).reshape(rows.shape[1], -1), len(rows), penalty)
     bent = additive(rows, penalty)
     return any((bent.additions(j, ()) > straight.additions(j, ())).any() for j in range(straight.size))
@@ -274,26 +281,15 @@ def _shapes(rows: Values) -> Values:
     return np.stack([inside, (3 * inside**2 - 1) / 2], axis=2)
 
 
-def _moments(features: Callable[[slice], Values], n: int) -> Matrix:
-    """The covariance of features, which are made for some of the n rows at a time."""
-    total = products = np.zeros(())
-    for start in range(0, n, CHUNK):
-        part = features(slice(start, start + CHUNK))
-        total, products = total + part.sum(axis=0), products + part.T @ part
-    return steady(products / n - np.outer(total / n, total / n))
-
-
-def _uncorrelated(moments: Matrix, blocks: Sequence[Positions]) -> tuple[Matrix, list[Positions]]:
-    """Moments and blocks after a change of columns that leaves none in a block that follows from the others there."""
-    changes, sizes, end = [], [], int(blocks[0][0])
-    before = end
+def _decorrelate(moments: Matrix, blocks: Sequence[Positions]) -> list[Positions]:
+    """Turn the columns of each block, in place, until none there follows from the others; the blocks that are left."""
+    left = []
     for block in blocks:
         variances, directions = np.linalg.eigh(moments[np.ix_(block, block)])
-        changes.append(directions[:, variances > 1e-6 * variances[-1]])
-        sizes.append(changes[-1].shape[1])
-        end += len(block)
-    change = block_diag(np.eye(before), *changes, np.eye(len(moments) - end))
-    return change.T @ moments @ change, _blocks(sizes, start=before)
+        moments[:, block] = moments[:, block] @ directions
+        moments[block] = directions.T @ moments[block]
+        left.append(block[variances > 1e-6 * variances[-1]])
+    return left
 
 
 def _blocks(sizes: Sequence[int], start: int = 0) -> list[Positions]:
