@@ -55,12 +55,11 @@ from ccigkit.structure.compare import Comparison, Distances, adjustment_distance
 from ccigkit.structure.sortability import r2_sortability, varsortability
 from ccigkit.training import (
     Training,
-    batch_rows,
+    batches,
     choose_device,
     choose_dtype,
     interrupts,
     keep_memory,
-    read_batch,
 )
 
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
@@ -292,16 +291,15 @@ def _play(
     settings = config.train
     if training.step_number >= settings.steps:
         return
-    split = data.load("train")
-    latents = table.attributes.to_latent(torch.as_tensor(split.values)).float().to(training.device)
+    latents = torch.as_tensor(table.latents).float().to(training.device)
     saved = said = time.monotonic()
     images, told = 0, training.step_number
     with progress(console, settings.steps, training.step_number) as tell, interrupts() as interrupted:
-        while training.step_number < settings.steps:
-            rows = batch_rows(len(split), settings.batch, training.step_number, settings.seed)
-            terms = training.step(read_batch(split, latents, rows, training.device))
+        ahead = range(training.step_number, settings.steps)
+        for batch in batches(data, latents, settings.batch, ahead, settings.seed):
+            terms = training.step(batch)
             step, now = training.step_number, time.monotonic()
-            images += len(rows)
+            images += settings.batch
             if step == told + 1 or now - said > 2 or step == settings.steps:
                 speed = images / max(now - said, 1e-9)
                 tell(step, terms, speed)

@@ -8,8 +8,9 @@ import math
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import tee
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ccigkit.errors import CheckpointError, UserError
-from ccigkit.interfaces import Batch, Objective, Phase, Split
+from ccigkit.interfaces import Batch, DataModule, Objective, Phase, Split
 
 AVERAGED = ("encoder", "generator")
 
@@ -172,10 +173,22 @@ def batch_rows(n: int, size: int, step: int, seed: int) -> Tensor:
     return order[start : start + size]
 
 
+def batches(data: DataModule, latents: Tensor, size: int, steps: Iterable[int], seed: int) -> Iterator[Batch]:
+    """The batch of each step, where the latents [n, d] are: images in [-1, 1] and the latents of the same rows."""
+    rows, wanted = tee(batch_rows(len(latents), size, step, seed) for step in steps)
+    for these, pixels in zip(rows, data.in_batches(wanted), strict=True):
+        yield as_batch(pixels, latents[these.to(latents.device)], latents.device)
+
+
 def read_batch(split: Split, latents: Tensor, rows: Tensor, device: torch.device) -> Batch:
     """The images and attributes of some rows, on the device, images in [-1, 1]."""
-    image = split.images[rows].to(device, non_blocking=True).float().div(127.5).sub(1)
-    return Batch(image.contiguous(memory_format=torch.channels_last), latents[rows.to(latents.device)])
+    return as_batch(split.images.index_select(0, rows), latents[rows.to(latents.device)], device)
+
+
+def as_batch(pixels: Tensor, latents: Tensor, device: torch.device) -> Batch:
+    """Images [b, c, h, w] as uint8, and their attributes, as a batch on the device, images in [-1, 1]."""
+    image = pixels.to(device, non_blocking=True).float().div_(127.5).sub_(1)
+    return Batch(image.contiguous(memory_format=torch.channels_last), latents)
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -8,21 +8,28 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from ccigkit import testing
+from ccigkit import experiment, testing
 from ccigkit.components import options_of, signature_fault
+from ccigkit.config import Config, parse_settings
+from ccigkit.data import sharded
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.sharded import Shards
 from ccigkit.errors import DataError
+from ccigkit.objectives import ccig
+from ccigkit.training import batch_rows
 from tests.celeba_folder import faces, write_celeba
 from tests.data_folders import write_shards
-from tests.helpers import environment
+from tests.helpers import SILENT, assert_same, environment
 
 ATTRIBUTES = ["Smiling", "Male", "Young"]
 SIZES = (12, 3, 10, 9, 1, 5)
@@ -197,3 +204,65 @@ def test_bad_files(tmp_path: Path, shards: Callable[..., Shards], spoil: Callabl
     with pytest.raises(DataError, match=message) as caught:
         shards()
     assert "\n" not in str(caught.value)
+
+
+# --- training from shards ---------------------------------------------------------------------------------------------
+
+
+def streaming(root: Path, cache: Path, *settings: str) -> Config:
+    told = (f'data.root="{root}"', f'data.cache="{cache}"', 'data.attributes=["Smiling", "Male"]', "data.size=32")
+    small = ("backbone.name=dcgan", "backbone.width=8", "train.batch=8", "train.steps=9", "train.device=cpu")
+    layers = [{"data": {"name": "shards"}}, parse_settings((*told, *small, "train.sample_every=0", *settings))]
+    return Config.resolve([("test", layer) for layer in layers])
+
+
+def test_training_streams_the_images_and_gives_the_model_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamed, stopped in the middle of an epoch and gone on with, it is the run that had all images in the cache."""
+    monkeypatch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
+    monkeypatch.setattr(experiment, "save_graph", lambda *_: None)
+    root, cache = write_shards(tmp_path / "shards", SIZES, test=1), tmp_path / "cache"
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "interrupts", lambda: nullcontext(lambda: True))
+        with pytest.raises(KeyboardInterrupt):
+            experiment.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
+    assert not list(cache.glob("*.npy"))
+    experiment.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
+    assert (
+        len(list(cache.glob("*.npy"))) == 1
+    )  # for the pictures that a run ends with: of the test split, not of training
+    experiment.train(streaming(root, cache), tmp_path / "cached", SILENT)
+    assert len(list(cache.glob("*.npy"))) == 2
+    one, other = (load_file(tmp_path / run / "model.safetensors") for run in ("streamed", "cached"))
+    assert_same(one, other, "model")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_epoch_of_a_training_reads_every_sample_once(
+    tmp_path: Path, shards: Callable[..., Shards], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shards(tmp_path / "shards", SIZES)
+    data = shards(streamed=True, share_test=0.25)
+    names = data._split("train").names.tolist()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(sharded, "decoded", lambda view, name, content: torch.tensor(names.index(name)))
+    read = torch.cat(list(data.in_batches(batch_rows(30, 4, step, seed=0) for step in range(15))))
+    assert sorted(read[:30].tolist()) == sorted(read[30:].tolist()) == list(range(30))
+    assert read[:30].tolist() != read[30:].tolist()
+
+
+def test_streamed_images_are_those_of_the_cache(tmp_path: Path, shards: Callable[..., Shards]) -> None:
+    write_shards(tmp_path / "shards", SIZES)
+    rows = [torch.tensor([3, 0, 7]), torch.tensor([1]), torch.tensor([7, 7])]
+    streamed, cached = (list(shards(streamed=streamed).in_batches(rows)) for streamed in (True, False))
+    assert all(torch.equal(one, other) for one, other in zip(streamed, cached, strict=True))
+    assert [len(batch) for batch in streamed] == [3, 1, 2]
+
+
+def test_a_bad_image_in_a_streamed_training_is_named(tmp_path: Path, shards: Callable[..., Shards]) -> None:
+    spoil_image(write_shards(tmp_path / "shards", test=1) / "train-000.tar")
+    with pytest.raises(DataError, match=r"^the image of train-000:faces/000001 cannot be read \("):
+        list(shards(streamed=True).in_batches([torch.arange(12)]))
+    with pytest.raises(DataError, match=r"streamed=true looks at no image before its turn.*; set on_bad=refuse"):
+        shards(streamed=True, on_bad="skip")

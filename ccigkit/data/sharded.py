@@ -6,7 +6,9 @@ import json
 import os
 import random
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +28,21 @@ from ccigkit.data.sources import SUFFIXES, Images, Read, refuse_html, unique
 from ccigkit.errors import DataError, one_of
 from ccigkit.interfaces import SplitName
 
+AHEAD = 2  # batches that are being decoded while training is busy with the one before
+
 
 class Shards(FileData):
     """Tar shards of samples KEY.jpg and KEY.json, the JSON an object of labels; train-000.tar, test-000.tar, ...
 
-    `load` decodes them once into the cache, which is far smaller than the shards. `stream` reads them in order instead
-    and keeps nothing, each process its own share of the shards: every sample exactly once per epoch.
+    They are decoded once into the cache, which is far smaller than the shards; or read anew in every epoch of a
+    training, from where they lie in the shards. `stream` is for a loop of one's own: it reads the shards in order, each
+    process its own share of them, every sample exactly once per epoch.
 
     Args:
         root: the folder with the .tar files; the first word of their names may say train, valid or test.
         attributes: which labels to model.
+        streamed: train without a cache of the training images: each is read when its turn comes, a few batches ahead,
+            in as many threads as torch may use. The model is the same, to the last bit.
         kinds: kinds of attributes, where the inferred ones are wrong.
         size: height and width of the images, in pixels.
         crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
@@ -54,6 +61,7 @@ class Shards(FileData):
         *,
         root: str = "",
         attributes: list[str] = [],  # noqa: B006  never written to
+        streamed: bool = False,
         kinds: dict[str, Kind] = {},  # noqa: B006
         size: int = 64,
         crop: Preset | int = "square",
@@ -66,6 +74,12 @@ class Shards(FileData):
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         if not attributes:
             raise DataError("shards: attributes is empty; name the labels to model, as the .json files call them")
+        if streamed and on_bad == "skip":
+            raise DataError(
+                "shards: streamed=true looks at no image before its turn, so it cannot know which to leave out; "
+                "set on_bad=refuse, or streamed=false"
+            )
+        self.streamed = streamed
         self._shards = ShardImages.find(self.place("the .tar files"))
         where, labels = self._shards.place, self._shards.labels
         for name in (*attributes, *kinds):
@@ -81,6 +95,21 @@ class Shards(FileData):
     def find(self) -> Rows:
         names = list(self._shards.entries)
         return Rows(self._shards, np.array(names), self._values, parts_by_file([n.partition(":")[0] for n in names]))
+
+    def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        return self._read_ahead(rows) if self.streamed else super().in_batches(rows)
+
+    def _read_ahead(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        names = self._split("train").names
+        pending: deque[list[Future[Tensor]]] = deque()
+        with self._shards.reading() as read, ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            for wanted in rows:
+                chosen = names[wanted.numpy()].tolist()
+                pending.append([pool.submit(lambda name: decoded(self.view, name, read(name)), n) for n in chosen])
+                if len(pending) > AHEAD:
+                    yield torch.stack([image.result() for image in pending.popleft()])
+            while pending:
+                yield torch.stack([image.result() for image in pending.popleft()])
 
     def stream(self, split: SplitName, *, epoch: int = 0, shuffle: int = 1000) -> IterableDataset[Sample]:
         """The samples of a split, one by one, read from the shards through the library webdataset (an extra).
@@ -137,14 +166,24 @@ class Stream(IterableDataset[Sample]):
             if content is None or name not in self.values:
                 continue
             try:
-                pixels = torch.from_numpy(self.view.pixels(content).copy())
-            except UNREADABLE as error:
+                image = decoded(self.view, name, content)
+            except DataError:
                 if self.on_bad == "skip":
                     continue
-                raise DataError(
-                    f"the image of {name} cannot be read ({error}); data.on_bad=skip leaves it out"
-                ) from None
-            yield Sample(name, pixels, torch.as_tensor(self.values[name]))
+                raise
+            yield Sample(name, image, torch.as_tensor(self.values[name]))
+
+
+def decoded(view: View, name: str, content: bytes) -> Tensor:
+    """An image file as uint8 [3, size, size].
+
+    Raises:
+        DataError: where it cannot be read.
+    """
+    try:
+        return torch.from_numpy(view.pixels(content))
+    except UNREADABLE as error:
+        raise DataError(f"the image of {name} cannot be read ({error}); data.on_bad=skip leaves it out") from None
 
 
 @dataclass(frozen=True)
