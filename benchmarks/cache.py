@@ -31,6 +31,7 @@ from ccigkit.data import crops
 from ccigkit.data.cache import cached_images
 from ccigkit.data.faces import Faces
 from ccigkit.data.sources import ImageFiles
+from ccigkit.training import as_batch, keep_memory
 
 VIEW = crops.View(crops.Crop(128), 64)
 TRANSFORM = v2.Compose([v2.CenterCrop(128), v2.Resize(64, antialias=True)])
@@ -45,11 +46,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="cores that every way of reading may use")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    keep_memory()  # as training does
     warnings.simplefilter("ignore")  # torchvision says that its decoders will go
     with tempfile.TemporaryDirectory() as folder:
         photographs = write_faces(Path(folder) / "photographs", given.images)
-        decoder = "simplejpeg" if crops.simplejpeg else "Pillow"
-        print(f"{given.images} JPEG files of 178 x 218, {given.threads} cores, ours decodes with {decoder}\n")
+        print(f"{given.images} JPEG files of 178 x 218, {given.threads} cores\n")
         building(photographs, Path(folder), given.repeats, given.threads)
         reading(photographs, Path(folder), given.repeats)
         limited(photographs, Path(folder))
@@ -73,11 +74,6 @@ def building(files: Sequence[Path], folder: Path, repeats: int, threads: int) ->
         torch.set_num_threads(threads)
         read_cache(files, folder / f"cache{next(fresh)}")
 
-    def ours_by_pillow() -> None:
-        fast, crops.simplejpeg = crops.simplejpeg, None
-        ours()
-        crops.simplejpeg = fast
-
     def loop() -> None:
         torch.set_num_threads(1)  # more make it slower: an image of this size is too small to share
         for file in files:
@@ -100,8 +96,6 @@ def building(files: Sequence[Path], folder: Path, repeats: int, threads: int) ->
         f"torchvision, {threads} Python threads": pool,
         f"torchvision, DataLoader with {threads} workers": loader,
     }
-    if crops.simplejpeg:
-        ways = {"ours, by Pillow alone": ours_by_pillow, **ways}
     print_table("building", {name: (way, len(files)) for name, way in ways.items()}, repeats)
 
 
@@ -114,20 +108,26 @@ def reading(files: Sequence[Path], folder: Path, repeats: int) -> None:
     def cached(times: int) -> None:
         for _ in range(times):
             for rows in order.split(BATCH):
-                images[rows]
+                images.index_select(0, rows)
 
-    def cached_float() -> None:
-        for rows in order.split(BATCH):
-            images[rows].float().div(127.5).sub(1)
+    def cached_float(times: int) -> None:
+        for _ in range(times):
+            for rows in order.split(BATCH):
+                as_batch(images.index_select(0, rows), rows, torch.device("cpu"))
 
     def decoded(pixels: Callable[[Path], Tensor]) -> None:
         for rows in order.split(BATCH):
             torch.stack([pixels(files[row]) for row in rows.tolist()])
 
+    def decoded_float() -> None:
+        for rows in order.split(BATCH):
+            as_batch(torch.stack([our_pixels(files[row]) for row in rows.tolist()]), rows, torch.device("cpu"))
+
     ways: dict[str, tuple[Callable[[], None], int]] = {
         "cache, uint8": (lambda: cached(10), 10 * len(files)),
-        "cache, and to float": (cached_float, len(files)),
+        "cache, and to float": (lambda: cached_float(10), 10 * len(files)),
         "decoding each time, ours": (lambda: decoded(our_pixels), len(files)),
+        "decoding each time, ours, and to float": (decoded_float, len(files)),
         "decoding each time, torchvision": (lambda: decoded(torchvision_pixels), len(files)),
     }
     print_table("shuffled batches of 128", ways, repeats)

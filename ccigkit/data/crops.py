@@ -10,16 +10,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 import torch
 from PIL import Image, ImageOps
 from torch.nn.functional import interpolate
 
 from ccigkit.errors import DataError
-
-try:
-    import simplejpeg  # the extra `fast`: the same pixels, sooner
-except ImportError:
-    simplejpeg = None
 
 Pixels = npt.NDArray[np.uint8]
 Preset = Literal["dear", "benchmark", "causalgan", "began", "vaegan", "square", "whole"]
@@ -96,8 +92,8 @@ class View:
 
 def _read(content: bytes, box: Callable[[int, int], tuple[int, int, int, int]]) -> Pixels:
     """What the box shows of an image file, upright, as RGB [h, w, 3]."""
-    # An ordinary JPEG goes to the faster reader; whatever is special about a file (or wrong with it) is Pillow's.
-    if simplejpeg is not None and content.startswith(b"\xff\xd8") and b"Exif" not in content[:512]:
+    # An ordinary JPEG goes to simplejpeg, twice as fast; whatever is special about a file, or wrong, is Pillow's.
+    if content.startswith(b"\xff\xd8") and b"Exif" not in content[:512]:
         with suppress(ValueError):
             height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
             if colours == "YCbCr":
