@@ -1,0 +1,167 @@
+"""BOSS: scores worked out by hand, the classes of known truths, and a tree that forgets nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ccigkit.attributes import Attribute, Kind, Table
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.graph import CausalGraph, Knowledge
+from ccigkit.structure.boss import Boss, ScoreName, Tree
+from ccigkit.structure.equivalence import completed
+from ccigkit.structure.label_scores import BDeu, Logistic
+from ccigkit.structure.scores import Gaussian, Score, additive, curves, indicators
+from tests.simulate import linear
+
+ANYTHING = ~np.eye(6, dtype=bool)
+
+
+def table_of(rows: np.ndarray, kind: Kind = "continuous", truth: CausalGraph | None = None) -> Table:
+    return Table.fit([Attribute(f"x{j}", kind) for j in range(rows.shape[1])], rows, truth)
+
+
+def labels(n: int = 400, most: int = 2) -> np.ndarray:
+    """[n, 6], labels, each a coarse reading of the one before it and of noise."""
+    random, columns = np.random.default_rng(0), [np.zeros(n)]
+    for _ in range(6):
+        columns.append(random.integers(0, most, n) * (random.random(n) < 0.6) + (columns[-1] > 0))
+        columns[-1] = columns[-1].clip(0, most - 1)
+    return np.stack(columns[1:], axis=1).astype(float)
+
+
+def gaussian() -> Score:
+    return Gaussian(np.cov(linear(400).latents, rowvar=False), 400)
+
+
+SCORES: dict[str, Callable[[], Score]] = {
+    "gaussian": gaussian,
+    "indicators": lambda: indicators(table_of(labels(most=3), "categorical")),
+    "bdeu": lambda: BDeu(labels(most=3)),
+    "logistic": lambda: Logistic(labels()),
+    "additive": lambda: additive(linear(400).latents),
+    "curves": lambda: curves(linear(400).latents),
+}
+every_score = pytest.mark.parametrize("make", SCORES.values(), ids=SCORES)
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_gaussian_score_is_its_formula() -> None:
+    score = Gaussian(np.array([[4.0, 1.2], [1.2, 1.0]]), 100, penalty=2.0)  # a correlation of 0.6
+    assert score.local(1, ()) == pytest.approx(0.0)
+    assert score.local(1, (0,)) == pytest.approx(-50 * math.log(1 - 0.36) - math.log(100))
+
+
+def test_bdeu_is_its_formula() -> None:
+    rows = np.array([[0, 0], [0, 0], [0, 1], [1, 1], [1, 1]])
+    score = BDeu(rows, sample=2.0)
+    assert score.local(0, ()) == pytest.approx(math.log(math.factorial(3) * math.factorial(2) / math.factorial(6)))
+    # given column 0, each of its labels is worth one row of prior, half a row per label of column 1
+    half = math.lgamma(0.5)
+    first = math.lgamma(1) - math.lgamma(4) + math.lgamma(2.5) + math.lgamma(1.5) - 2 * half
+    second = math.lgamma(1) - math.lgamma(3) + math.lgamma(2.5) - half
+    assert score.local(1, (0,)) == pytest.approx(first + second)
+
+
+def test_the_logistic_score_is_its_formula() -> None:
+    rows = np.array([[0, 0], [0, 0], [0, 1], [0, 1], [1, 0], [1, 1], [1, 1], [1, 1]])
+    score = Logistic(rows, penalty=1.0)
+    assert score.local(1, ()) == pytest.approx(5 * math.log(5 / 8) + 3 * math.log(3 / 8))
+    saturated = 4 * math.log(1 / 2) + 3 * math.log(3 / 4) + math.log(1 / 4)  # one binary cause leaves a free table
+    assert score.local(1, (0,)) == pytest.approx(saturated - math.log(8) / 2, abs=1e-6)
+
+
+# --- what every score must do -----------------------------------------------------------------------------------------
+
+
+@every_score
+def test_what_is_added_or_left_out_scores_as_if_it_were_asked_for(make: Callable[[], Score]) -> None:
+    score, causes = make(), (4, 1)
+    added, removed = score.additions(2, causes), score.removals(2, causes)
+    np.testing.assert_allclose(removed, [score.local(2, (1,)), score.local(2, (4,))], rtol=1e-8)
+    for cause in (0, 3, 5):
+        if score.exact:
+            assert added[cause] == pytest.approx(score.local(2, (*causes, cause)), rel=1e-8)
+    assert max(added[[1, 2, 4]]) <= score.local(2, causes)
+
+
+@every_score
+def test_members_of_a_class_score_alike_where_the_score_says_so(make: Callable[[], Score]) -> None:
+    score = make()
+    forth = score.local(0, ()) + score.local(1, (0,)) + score.local(2, (0, 1))
+    back = score.local(2, ()) + score.local(1, (2,)) + score.local(0, (1, 2))
+    assert (abs(forth - back) < 1e-6 * abs(forth)) == score.equivalent
+
+
+@every_score
+def test_a_tree_answers_as_one_that_was_never_asked(make: Callable[[], Score]) -> None:
+    score, nothing = make(), np.zeros_like(ANYTHING)
+    tree = Tree(score, 3, ANYTHING, nothing)
+    for before in np.random.default_rng(0).integers(0, 1 << 6, 60).tolist():
+        asked = before & ~(1 << 3)
+        assert tree.best(asked) == Tree(score, 3, ANYTHING, nothing).best(asked)
+
+
+# --- the learner ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boss_finds_the_class_of_the_truth(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = np.triu(random.random((8, 8)) < 0.35, 1)
+    weights = truth * random.uniform(0.6, 1.4, (8, 8)) * random.choice([-1, 1], (8, 8))
+    rows = random.normal(size=(50_000, 8)) @ np.linalg.inv(np.eye(8) - weights)
+    at = random.permutation(8)
+    table = table_of(rows[:, at])
+    found = Boss(table.names).learn(table, Knowledge()).adjacency
+    anything = ~np.eye(8, dtype=bool)
+    np.testing.assert_array_equal(completed(found, anything), completed(truth[np.ix_(at, at)], anything))
+
+
+@pytest.mark.parametrize(
+    ("score", "kind"),
+    [("gaussian", "continuous"), ("spline", "continuous"), ("indicators", "categorical"), ("bdeu", "categorical"),
+     ("logistic", "binary")],
+)  # fmt: skip
+def test_the_order_of_rows_and_columns_changes_nothing(score: ScoreName, kind: Kind) -> None:
+    rows = linear(400).values if kind == "continuous" else labels(most=3 if kind == "categorical" else 2)
+    table, random = table_of(rows, kind), np.random.default_rng(1)
+    graph = Boss(table.names, score=score).learn(table, Knowledge())
+    mixed = table_of(rows[random.permutation(len(rows))], kind).reordered(list(random.permutation(table.names)))
+    other = Boss(mixed.names, score=score).learn(mixed, Knowledge())
+    assert graph.edges
+    assert set(other.edges) == set(graph.edges)
+
+
+@pytest.mark.parametrize(
+    ("score", "kind", "message"),
+    [
+        ("bdeu", "continuous", r"wants labels only, but x. is continuous"),
+        ("logistic", "categorical", r"wants labels 0 and 1 only, but x. is categorical and has the value 2"),
+    ],
+)
+def test_a_score_of_labels_refuses_what_is_none(score: ScoreName, kind: Kind, message: str) -> None:
+    table = table_of(linear(400).values if kind == "continuous" else labels(most=3), kind)
+    with pytest.raises(DataError, match=message):
+        Boss(table.names, score=score).learn(table, Knowledge())
+
+
+def test_options_without_a_meaning_are_refused() -> None:
+    with pytest.raises(ConfigError, match="penalty=0 must be above 0"):
+        Boss(("a",), penalty=0)
+    with pytest.raises(ConfigError, match="restarts=-1 must be 0 or more"):
+        Boss(("a",), restarts=-1)
+
+
+def test_a_cause_without_slope_is_found_by_its_curve() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=2000)
+    table = table_of(np.stack([x, x**2 + random.normal(size=2000)], axis=1))
+    graph = Boss(table.names).learn(table, Knowledge())
+    assert graph.edges == [("x0", "x1")]
+    assert graph.notes[0].startswith("score spline")
