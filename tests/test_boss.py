@@ -25,12 +25,13 @@ def table_of(rows: np.ndarray, kind: Kind = "continuous", truth: CausalGraph | N
 
 
 def labels(n: int = 400, most: int = 2) -> np.ndarray:
-    """[n, 6], labels, each a coarse reading of the one before it and of noise."""
-    random, columns = np.random.default_rng(0), [np.zeros(n)]
-    for _ in range(6):
-        columns.append(random.integers(0, most, n) * (random.random(n) < 0.6) + (columns[-1] > 0))
-        columns[-1] = columns[-1].clip(0, most - 1)
-    return np.stack(columns[1:], axis=1).astype(float)
+    """[n, 6], labels, each what the two before it add up to, where it is not noise."""
+    random = np.random.default_rng(0)
+    columns = [random.integers(0, most, n)]
+    for _ in range(5):
+        noisy = random.random(n) < 0.4
+        columns.append(np.where(noisy, random.integers(0, most, n), sum(columns[-2:]).clip(0, most - 1)))
+    return np.stack(columns, axis=1).astype(float)
 
 
 def gaussian() -> Score:
@@ -93,8 +94,11 @@ def test_what_is_added_or_left_out_scores_as_if_it_were_asked_for(make: Callable
 @every_score
 def test_members_of_a_class_score_alike_where_the_score_says_so(make: Callable[[], Score]) -> None:
     score = make()
-    forth = score.local(0, ()) + score.local(1, (0,)) + score.local(2, (0, 1))
-    back = score.local(2, ()) + score.local(1, (2,)) + score.local(0, (1, 2))
+
+    def complete(order: list[int]) -> float:
+        return sum(score.local(target, tuple(order[:place])) for place, target in enumerate(order))
+
+    forth, back = complete([0, 1, 2, 3]), complete([3, 2, 1, 0])  # of three labels even logistic graphs score alike
     assert (abs(forth - back) < 1e-6 * abs(forth)) == score.equivalent
 
 
