@@ -77,7 +77,7 @@ def test_every_combination_trains(structure: str, scm: str, backbone: str, objec
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("schedule", ["freeze", "finetune", "joint"])
-@pytest.mark.parametrize("structure", ["notears", "gae"])
+@pytest.mark.parametrize("structure", ["notears", "dagma", "golem", "gae"])
 def test_every_schedule_trains(structure: str, schedule: str, objective: str, tmp_path: Path) -> None:
     config = (f"train.schedule={schedule}", f"structure.name={structure}", f"objective.name={objective}")
     before = learn_graph(tiny(*config, *QUICK.get(structure, ())), Pendulum(n=60, size=32).table(), Pendulum.knowledge)

@@ -34,6 +34,8 @@ TRAININGS = {
     "ccig, freeze": ("objective.name=ccig", "train.schedule=freeze"),
     "ccig, finetune": ("objective.name=ccig", "train.schedule=finetune"),
     "ccig, joint notears": ("objective.name=ccig", "structure.name=notears", "train.schedule=joint"),
+    "ccig, joint dagma": ("objective.name=ccig", "structure.name=dagma", "train.schedule=joint"),
+    "ccig, joint golem": ("objective.name=ccig", "structure.name=golem", "train.schedule=joint"),
     "ccig, joint gae": ("objective.name=ccig", "train.schedule=joint", *QUICK_GAE),
     "ccig, resnet, linear": ("objective.name=ccig", "scm.name=linear", "backbone.name=resnet", "backbone.width=8"),
     "dear, freeze": ("objective.name=dear", "train.schedule=freeze"),
