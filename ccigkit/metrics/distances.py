@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+Kernel = Callable[[Tensor, Tensor], Tensor]  # samples [n, k] and [m, k]: of every pair [n, m]
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+ROWS = 250  # of a kernel in memory at a time
 
 
 def frechet(x: Tensor, y: Tensor) -> float:
@@ -29,7 +33,7 @@ def kid(x: Tensor, y: Tensor) -> float:
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         return (a @ b.T / a.shape[1] + 1) ** 3
 
-    return _unbiased(kernel(x, x), kernel(y, y), kernel(x, y))
+    return _unbiased(kernel, x, y)
 
 
 def mmd(x: Tensor, true: Tensor) -> float:
@@ -44,13 +48,12 @@ def mmd(x: Tensor, true: Tensor) -> float:
         square = torch.cdist(a, b).square()
         return torch.stack([torch.exp(-square / (2 * (scale * median) ** 2)) for scale in SCALES]).mean(dim=0)
 
-    return _unbiased(kernel(x, x), kernel(true, true), kernel(x, true))
+    return _unbiased(kernel, x, true)
 
 
 def energy(x: Tensor, y: Tensor) -> float:
     """The energy distance 2 E|x - y| - E|x - x'| - E|y - y'| (Székely and Rizzo, 2013), unbiased."""
-    x, y = x.double(), y.double()
-    return -_unbiased(torch.cdist(x, x), torch.cdist(y, y), torch.cdist(x, y))
+    return -_unbiased(torch.cdist, x.double(), y.double())
 
 
 def total_variation(x: Tensor, true: Tensor, edges: Tensor) -> float:
@@ -62,9 +65,19 @@ def total_variation(x: Tensor, true: Tensor, edges: Tensor) -> float:
     return float((shares[0] - shares[1]).abs().sum() / 2)
 
 
-def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> float:
+def _unbiased(kernel: Kernel, x: Tensor, y: Tensor) -> float:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), no sample paired with itself."""
-    n, m = len(xx), len(yy)
-    within_x = (xx.sum() - xx.trace()) / (n * (n - 1))
-    within_y = (yy.sum() - yy.trace()) / (m * (m - 1))
-    return float(within_x + within_y - 2 * xy.mean())
+    n, m = len(x), len(y)
+    within_x = (_total(kernel, x, x) - _diagonal(kernel, x)) / (n * (n - 1))
+    within_y = (_total(kernel, y, y) - _diagonal(kernel, y)) / (m * (m - 1))
+    return float(within_x + within_y - 2 * _total(kernel, x, y) / (n * m))
+
+
+def _total(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+    """The sum of k over all pairs; few of them are in memory at a time."""
+    return torch.stack([kernel(some, y).sum() for some in x.split(ROWS)]).sum()
+
+
+def _diagonal(kernel: Kernel, x: Tensor) -> Tensor:
+    """The sum of k over every sample with itself."""
+    return torch.stack([kernel(some, some).trace() for some in x.split(ROWS)]).sum()
