@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from ccigkit.cli.app import predictor as command
 from ccigkit.data.pendulum import Pendulum
-from ccigkit.metrics.predictor import predictor
+from ccigkit.metrics.predictor import STEPS, predictor
 from tests.helpers import ccigkit
 
 DATA = ("--data", "pendulum", "data.n=60", "data.size=32")
@@ -42,6 +44,10 @@ def test_what_evaluate_uses_is_what_the_command_has_kept(cache: Path) -> None:
     assert (cache / f"{read.fingerprint}.safetensors").is_file()
     assert predictor(Pendulum(n=60, size=32), steps=3).fingerprint != read.fingerprint
     assert predictor(Pendulum(n=60, size=32, seed=1), steps=2).fingerprint != read.fingerprint
+
+
+def test_the_command_trains_as_long_as_metrics_do() -> None:
+    assert signature(command).parameters["steps"].default == STEPS
 
 
 def test_a_damaged_file_is_trained_anew(cache: Path) -> None:
