@@ -253,7 +253,7 @@ def test_a_shortcut_is_in_the_training_images_alone() -> None:
     assert np.array_equal(data.table().values, Faces(n=4000, size=16).table().values)
 
 
-@pytest.mark.parametrize("options", [{"confounder": 1.5}, {"shortcut": -0.1}, {"noise": -1.0}])
+@pytest.mark.parametrize("options", [{"confounder": 1.5}, {"shortcut": -0.1}, {"noise": -1.0}, {"n": 5}, {"size": 8}])
 def test_an_impossible_option_is_refused_with_its_value(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(options))}={next(iter(options.values())):g}"):
         Faces(**options)  # type: ignore[arg-type]
