@@ -14,7 +14,7 @@ from ccigkit.structure.auto import Auto
 from ccigkit.structure.ges import GES
 from ccigkit.structure.grasp import GRaSP
 from ccigkit.structure.score_search import ScoreSearch
-from tests.simulate import PENDULUM_TIERS, linear, pendulum
+from tests.simulate import PENDULUM_TIERS, faces, linear, pendulum
 
 every_search = pytest.mark.parametrize("search", [GES, GRaSP])
 
@@ -30,6 +30,12 @@ def collider(third: Kind, n: int = 3000) -> Table:
     x, y = rng.integers(0, 3, n), rng.integers(0, 2, n)
     both = np.where(rng.random(n) < 0.1, rng.integers(0, 2, n), (x == 1) ^ y)
     return table({"x": ("categorical", x), "y": ("binary", y), "b": (third, both)})
+
+
+def table_of_labels() -> Table:
+    """Whether each attribute of a linear model is above its mean."""
+    truth = linear(500)
+    return table({name: ("binary", column > 0) for name, column in zip(truth.names, truth.values.T, strict=True)})
 
 
 @every_search
@@ -87,6 +93,10 @@ def test_auto_says_what_it_took_and_why() -> None:
     assert straight.notes[0].startswith("auto took boss, score gaussian: straight lines")
     curved = Auto(pendulum().names).learn(pendulum(through=True), PENDULUM_TIERS)
     assert curved.notes[0].startswith("auto took boss, score spline: some attribute follows")
+    labels = Auto(tuple("abcdef")).learn(table_of_labels(), Knowledge())
+    assert labels.notes[0] == "auto took boss, score logistic: at most 20 attributes, all labels 0 and 1"
+    graded = Auto(faces(300).names).learn(faces(300), Knowledge())
+    assert graded.notes[0].startswith("auto took boss, score gaussian: fast and near the best on labels")
     mixed = Auto(tuple("xyb")).learn(collider("continuous"), Knowledge())
     assert mixed.notes[0].startswith("auto took boss, score indicators: some attributes are categorical")
 

@@ -9,19 +9,17 @@ from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import StructureLearner
 from ccigkit.structure.boss import Boss
 
-RESTARTS = 3  # more of them were not measured to lower the errors
-
 
 class Auto(StructureLearner):
     """Picks learner and score by the kinds of the attributes and by the rows, and says in a note which and why.
 
-    The learner is `boss`, started again from a few random orders: of all that come along it was measured to find the
-    best graphs on standardised tables, linear or curved, of numbers or of labels, and it keeps to knowledge natively.
-    Its score is `indicators` where some attribute is categorical, `spline` where all are continuous and curves explain
-    some attribute better than straight lines, and `gaussian` otherwise.
+    The learner is `boss`: of all that come along it was measured to find the best graphs on standardised tables, linear
+    or curved, of numbers or of labels, and it keeps to knowledge natively. Its score is `indicators` where some
+    attribute is categorical, `logistic` for up to 20 labels 0 and 1, `spline` where all are continuous and some follows
+    another along a curve, and `gaussian` otherwise.
 
     Args:
-        seed: of the random orders.
+        seed: of the changes of order that its further searches start from.
     """
 
     name = "auto"
@@ -30,6 +28,6 @@ class Auto(StructureLearner):
         self.names, self.seed = names, seed
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
-        graph = Boss(self.names, restarts=RESTARTS, seed=self.seed).learn(table, knowledge)
+        graph = Boss(self.names, seed=self.seed).learn(table, knowledge)
         picked, *others = graph.notes  # boss says first which score it took, and why
         return replace(graph, notes=(f"auto took boss, {picked}", *others))

@@ -11,7 +11,7 @@ from ccigkit.attributes import Table
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Knowledge, reachability, topological_order
 from ccigkit.interfaces import StructureLearner
-from ccigkit.structure.common import Support, canonical, covariance, refuse_collinear, steady, with_strengths
+from ccigkit.structure.common import Support, canonical, covariance, refuse_collinear, regress, steady
 from ccigkit.structure.equivalence import with_class
 from ccigkit.structure.label_scores import BDeu, Logistic
 from ccigkit.structure.scores import Gaussian, Positions, Score, curved, curves, indicators
@@ -19,6 +19,7 @@ from ccigkit.structure.scores import Gaussian, Positions, Score, curved, curves,
 ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "indicators"]
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
+FEW = 20  # labels up to which auto takes the logistic score, which is no better beyond and takes long
 SHAKEN = 5  # attributes moved before a further search
 
 
@@ -28,14 +29,14 @@ class Boss(StructureLearner):
     Andrews et al. (2023). An attribute's causes are found among those before it by growing and shrinking the set, and
     what was found is kept in a tree. Where the published search starts from any order, this one puts first what the
     other attributes explain least, and it goes on from the order it finds (iterated local search; Lourenço et al.,
-    2003). Scores are free of scale. Under `gaussian`, `indicators` and `bdeu` the graph is one
-    of an equivalence class, and its note says which arrows were choice; `spline` and `logistic` tell them apart.
+    2003). Scores are free of scale. Under all but `spline` the graph is one of an equivalence class, and its note says
+    which arrows were choice.
 
     Args:
         score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
             pairs of them where there are at most 40), logistic (0/1 labels), bdeu (labels, a full table per set of
-            causes), indicators (mixed), or auto: indicators where an attribute is categorical, spline where all are
-            continuous and some follows another along a curve, else gaussian.
+            causes), indicators (mixed), or auto: indicators where an attribute is categorical, logistic for up to 20
+            labels 0 and 1, spline where all are continuous and some follows another along a curve, else gaussian.
         penalty: price of a parameter in units of BIC's; above 1, as many candidates are tried for every edge. Half of
             it for spline, whose edges have many parameters; the prior of bdeu brings its own.
         restarts: further searches, each from the best order so far with a few attributes moved anywhere.
@@ -71,8 +72,7 @@ class Boss(StructureLearner):
         notes = [chosen] if chosen else []
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
-        found = CausalGraph(ordered.names, support.astype(float), tuple(notes))
-        graph = with_strengths(found, table)
+        graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
         return with_class(graph, knowledge) if score.equivalent else graph
 
     def _automatic(self, table: Table, linear: Gaussian) -> tuple[Score, str]:
@@ -80,6 +80,8 @@ class Boss(StructureLearner):
         kinds = {attribute.kind for attribute in table.attributes}
         if "categorical" in kinds:
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
+        if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
+            return Logistic(table.values, self.penalty), f"score logistic: at most {FEW} attributes, all labels 0 and 1"
         if kinds != {"continuous"}:
             return linear, "score gaussian: fast and near the best on labels"
         if curved(table.latents, self.penalty):

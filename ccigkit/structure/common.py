@@ -69,7 +69,11 @@ def fit_strengths(table: Table, support: Support) -> Matrix:
     Raises:
         DataError: where the table has no more rows than attributes.
     """
-    moments = covariance(table)
+    return regress(covariance(table), support)
+
+
+def regress(moments: Matrix, support: Support) -> Matrix:
+    """The same from the covariance [d, d], for a learner that has it already."""
     strengths = np.zeros_like(moments)
     for j, causes in enumerate(np.asarray(support, dtype=bool).T):
         if causes.any():

@@ -9,7 +9,7 @@ from ccigkit.attributes import Attribute, Table, Values
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.interfaces import StructureLearner
-from ccigkit.structure.common import canonical, covariance, refuse_collinear, with_strengths
+from ccigkit.structure.common import canonical, covariance, refuse_collinear, regress
 from ccigkit.structure.equivalence import member
 from ccigkit.structure.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
 
@@ -47,7 +47,7 @@ class PC(StructureLearner):
         adjacent, directed = causal_learn.pc(len(moments), test, self.alpha, allowed, needed)
         graph = member(adjacent, directed, ordered.names, knowledge)
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
-        return with_strengths(replace(graph, notes=notes), table)
+        return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
 
     def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
         """The name of the test for the kinds of the attributes, and the test."""

@@ -35,7 +35,7 @@ class Score(ABC):
 
     size: int
     n: int  # the rows it has looked at
-    equivalent = True  # whether all graphs of one equivalence class score alike
+    equivalent = True  # whether all graphs of one equivalence class score alike, or as good as alike
     exact = True  # whether `additions` are the very scores that `local` gives
 
     @abstractmethod
