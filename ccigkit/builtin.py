@@ -11,6 +11,7 @@ from ccigkit.data.morphomnist import MorphoMNIST
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.data.sharded import Shards
 from ccigkit.data.table import ImageTable
+from ccigkit.metrics.cdm import CDM
 from ccigkit.metrics.cycles import Composition, Reversibility
 from ccigkit.metrics.disentanglement import Disentanglement
 from ccigkit.metrics.downstream import Downstream
@@ -84,4 +85,5 @@ def ccigkit_components() -> list[type]:
         Graph,
         Disentanglement,
         Downstream,
+        CDM,
     ]

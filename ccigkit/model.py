@@ -158,12 +158,16 @@ class CausalImageModel(nn.Module):
 def keep_detail(image: Tensor, drawn: Tensor, changed: Tensor) -> Tensor:
     """The drawing after a change [b, c, h, w], with the detail of the image that the drawing before it lacked.
 
-    x' = G(z') + w (x - G(z)), with w = exp(-(|G(z') - G(z)| / s)^2) at each pixel: where a drawing has changed, the old
-    one's detail is gone with it. Nothing changed gives x itself, bit for bit.
+    x' = G(z') + w (x - G(z)), with w as in `unchanged`: where a drawing has changed, the old one's detail is gone with
+    it. Nothing changed gives x itself, bit for bit.
     """
-    change = changed - drawn
-    weight = torch.exp(-(change.abs().amax(dim=1, keepdim=True) / CHANGED).square())
-    return (torch.lerp(changed, image, weight) + weight * change).clamp(-1, 1)
+    weight = unchanged(drawn, changed)
+    return (torch.lerp(changed, image, weight) + weight * (changed - drawn)).clamp(-1, 1)
+
+
+def unchanged(before: Tensor, after: Tensor) -> Tensor:
+    """How far each pixel of two images [b, c, h, w] is the same: exp(-(|after - before| / s)^2), [b, 1, h, w]."""
+    return torch.exp(-((after - before).abs().amax(dim=1, keepdim=True) / CHANGED).square())
 
 
 def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, Mapping[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute, Table
 from ccigkit.components import signature_fault
+from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import (
     SCM,
@@ -302,7 +303,10 @@ class _ToyData(RenderedData):
 def _check_metric(build: Callable[..., Metric]) -> None:
     data = _ToyData()
     model, _ = toy_model(data.image_shape, data.table())
-    rows = build().measure(model.eval(), data)
+    try:
+        rows = build().measure(model.eval(), data)
+    except DataError:
+        return  # the toy has continuous attributes alone: a metric may say, in one line, that it needs others
     assert rows, "a metric returns rows"
     for row in rows:
         assert all(isinstance(value, float | str) for value in row.values()), "a row holds numbers and text"

@@ -62,7 +62,10 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("data", "digits"): {"n": 60, "size": 32},
     ("structure", "gae"): {"rounds": 4, "steps": 40, "rows": 400},
     ("metric", "interventions"): {"n": 8, "predictor_steps": 2},
+    ("metric", "minimality"): {"predictor_steps": 2, "vae_steps": 2},
 }
+for _metric in ("cdm", "disentanglement", "effectiveness", "truth", "interventional", "realism"):
+    OPTIONS["metric", _metric] = {"predictor_steps": 2}  # a predictor that reads nothing does for the laws
 COMPONENTS = sorted(registry(), key=lambda component: (component.kind, component.name))
 
 

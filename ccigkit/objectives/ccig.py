@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ccigkit.interfaces import Batch, Discriminator, Intervention, JointStructure, Objective, Phase
-from ccigkit.model import CausalImageModel
+from ccigkit.model import CausalImageModel, unchanged
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.terms import fit_mechanisms, frozen, structure_terms, supervision
 
@@ -35,8 +35,9 @@ class CCIG(Objective):
     Huang et al. (FITEE 2024) give the adversarial, the supervised and the structure terms. The rest answers what plain
     bidirectional training leaves open: an encoder that forgets what the generator needs (`reconstruction`), a
     generator that ignores latents (`cycle`), a residual that remembers what an intervention should change
-    (`bottleneck`), and effects that hardly ever contradicted their causes in the data (`interventional`: half of the
-    generated images are counterfactuals under random do(), judged by their looks and by the encoder).
+    (`bottleneck`) and that means another person when an attribute is another (`invariance`), and effects that hardly
+    ever contradicted their causes in the data (`interventional`: half of the generated images are counterfactuals under
+    random do(), judged by their looks and by the encoder; `minimality`: they change no more than they must).
 
     Args:
         adversarial: weight of the joint discriminator's verdict.
@@ -45,6 +46,8 @@ class CCIG(Objective):
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
         cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
+        invariance: weight of the squared error of E(G(z)) on the residual, for which both answer.
+        minimality: weight of the share of pixels that a counterfactual changes.
         bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
         noise: standard deviation of the noise laid over every image that the encoder reads in training.
@@ -67,6 +70,8 @@ class CCIG(Objective):
         supervision: float = 2.0,
         reconstruction: float = 20.0,
         cycle: float = 1.0,
+        invariance: float = 0.2,
+        minimality: float = 0.1,
         bottleneck: float = 1e-3,
         interventional: float = 0.5,
         noise: float = 0.1,
@@ -77,6 +82,7 @@ class CCIG(Objective):
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
+        self.invariance, self.minimality = invariance, minimality
         self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
         self._pairs: Pairs | None = None
@@ -121,11 +127,18 @@ class CCIG(Objective):
         again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
-        if self.cycle:
+        if self.cycle or self.invariance:
+            meant, kept = model.split(prior.detach())
             with frozen(model.encoder):
-                read, _ = model.split(model.encoder(self._through_noise(drawn)).mean)
-            meant, _ = model.split(prior.detach())
+                read, again_kept = model.split(model.encoder(self._through_noise(drawn)).mean)
             terms["cycle"] = self.cycle * (read - meant).square().mean()
+        if self.invariance:
+            _, told_kept = model.split(model.encoder(self._through_noise(drawn.detach())).mean)
+            error = (again_kept - kept).square().mean() + (told_kept - kept).square().mean()
+            terms["invariance"] = self.invariance * error
+        if self.minimality and held:
+            change = 1 - unchanged(again[:held].detach(), drawn[half - held :])
+            terms["minimality"] = self.minimality * change.mean()
         if self.adversarial:
             new = half - held
             pairs = Pairs(batch.image[:new], latent[:new], drawn, prior, new)
