@@ -66,7 +66,7 @@ CLAIMS = {
     "notears-std": Claim(
         "NOTEARS, linear, standardised",
         ("linear-d10-n100000-std", "linear-d20-n10000-std", "linear-d50-n1000-std"),
-        ("ccigkit:notears",),
+        ("ccigkit:notears:l1=0.1,threshold=0.3", "ccigkit:notears"),  # at the peer's price and threshold, and at ours
         ("gcastle:notears",),
     ),
     "boss": Claim("BOSS, d=50", ("linear-d50-n1000-raw", "linear-d50-n1000-std"), ("ccigkit:boss",), ORDER_PEERS[:3]),
