@@ -13,7 +13,8 @@ from rich.table import Table
 
 from ccigkit.evaluation import Estimate, Evaluation, Pooled, pooled
 
-ROWS = ("model", "drawn", "no graph", "identity", "resample", "oracle")  # in every table in this order, others after
+CONTROLS = ("drawn", "no graph", "identity", "resample", "oracle", "shuffled", "predictor")
+ROWS = ("model", *CONTROLS)  # in every table in this order, any others after the model
 HEADLINES = {  # of each metric the column that says most, and whether more of it is better
     "truth": ("skill", True),
     "effectiveness": ("accuracy", True),
@@ -49,7 +50,8 @@ class Board:
             return f"{value.mean:.0f}"
         decimals = 3 if max(sizes) < 10 else 2 if max(sizes) < 100 else 1
         spread = f" ± {value.half:.{decimals}f}" if value.n > 1 else ""
-        return f"{value.mean:.{decimals}f}{spread}"
+        figure = f"{value.mean:.{decimals}f}{spread}"
+        return figure.removeprefix("-") if not figure.strip("-0.") else figure  # nought has no sign
 
 
 def boards(groups: Groups) -> list[Board]:
@@ -95,7 +97,7 @@ def in_order(rows: Sequence[Pooled]) -> list[Pooled]:
     """Rows sorted by what was asked, in the order of asking, then by who answers."""
     asked = list(dict.fromkeys(_asked(row) for row in rows))
     place = {who: at for at, who in enumerate(ROWS)}
-    return sorted(rows, key=lambda row: (asked.index(_asked(row)), place.get(str(row["row"]), len(ROWS))))
+    return sorted(rows, key=lambda row: (asked.index(_asked(row)), place.get(str(row["row"]), 0.5)))
 
 
 def headlines(groups: Groups) -> Board | None:
@@ -128,16 +130,17 @@ def headline(metric: str) -> str:
 
 def terminal_table(found: Board) -> Table:
     """A table for the terminal, the controls dim."""
-    table = Table(title=found.metric, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=found.metric, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
     words = {column for row in found.rows for column, value in row.items() if isinstance(value, str)}
     for column in found.columns:
-        table.add_column(column, justify="left" if column in words else "right")
+        told = column in words
+        table.add_column(column, justify="left" if told else "right", no_wrap=told, overflow="fold")
     asked = None
     for row in found.rows:
         if asked not in (None, _asked(row)):
             table.add_section()
         asked = _asked(row)
-        style = "" if row["row"] == "model" else "dim"
+        style = "dim" if row["row"] in CONTROLS else ""
         table.add_row(*(found.cell(row, column) for column in found.columns), style=style)
     return table
 

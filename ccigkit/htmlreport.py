@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 from torch import Tensor
 
-from ccigkit.boards import Board, Groups, boards, headlines
+from ccigkit.boards import CONTROLS, Board, Groups, boards, headlines
 from ccigkit.components import registry
 from ccigkit.drawings import curve_svg, graph_svg
 from ccigkit.evaluation import Estimate
@@ -26,7 +26,6 @@ from ccigkit.exhibits import Exhibit, spelled
 from ccigkit.files import write_text
 from ccigkit.images import to_bytes
 
-CONTROLS = ("drawn", "no graph", "identity", "resample", "oracle", "predictor", "shuffled")
 NOTES = {  # what metrics that are no component say of themselves
     "at a glance": "Of each metric the column that says most, the mean over every do(). Read the models between the "
     "controls: identity changes nothing, resample is a real image of somebody else, oracle is the truth.",
