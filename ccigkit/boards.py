@@ -94,10 +94,15 @@ def together(rows: Sequence[Pooled]) -> list[Pooled]:
 
 
 def in_order(rows: Sequence[Pooled]) -> list[Pooled]:
-    """Rows sorted by what was asked, in the order of asking, then by who answers."""
+    """Rows sorted by what was read and what was asked, in the order of asking, then by who answers."""
+    read = list(dict.fromkeys(row.get("attribute") for row in rows))
     asked = list(dict.fromkeys(_asked(row) for row in rows))
     place = {who: at for at, who in enumerate(ROWS)}
-    return sorted(rows, key=lambda row: (asked.index(_asked(row)), place.get(str(row["row"]), 0.5)))
+
+    def key(row: Pooled) -> tuple[float, ...]:
+        return read.index(row.get("attribute")), asked.index(_asked(row)), place.get(str(row["row"]), 0.5)
+
+    return sorted(rows, key=key)
 
 
 def headlines(groups: Groups) -> Board | None:
