@@ -39,8 +39,8 @@ def main() -> None:
         start = time.monotonic()
         ccigkit("train", "--data", given.data, "--seed", str(seed), "--run", str(run), *given.options)
         minutes.append((time.monotonic() - start) / 60)
-        ccigkit("evaluate", str(run), "--json", str(run / "rows.json"))
-        rows += [row | {"seed": seed} for row in json.loads((run / "rows.json").read_text())]
+        ccigkit("evaluate", str(run), "--metric", "interventions", "--json", str(run / "rows.json"))
+        rows += [row | {"seed": seed} for row in read_rows(run / "rows.json")]
     text = f"{len(minutes)} seeds, {statistics.mean(minutes):.1f} minutes each.\n\n{markdown(rows)}"
     (given.out / "table.md").write_text(text)
     print(text)
@@ -49,6 +49,12 @@ def main() -> None:
 def ccigkit(*arguments: str) -> None:
     """Run a command and stop where it fails."""
     subprocess.run([sys.executable, "-m", "ccigkit", *arguments], check=True)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of the one metric of the one run in what `ccigkit evaluate --json` wrote."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["evaluations"][0]["metrics"][0]["rows"]
+    return rows
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
