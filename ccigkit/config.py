@@ -53,7 +53,7 @@ class Settings:
     def __init__(
         self,
         *,
-        steps: int = 2700,
+        steps: int = 2400,
         batch: int = 16,
         latent: int = 0,
         schedule: Literal["freeze", "finetune", "joint"] = "finetune",
