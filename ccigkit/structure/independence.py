@@ -8,21 +8,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import chdtrc, erfc, xlogy
 
 from ccigkit.attributes import Table, Values
 from ccigkit.graph import Matrix
+from ccigkit.structure.marks import Codes, Marks, without_lowest
 from ccigkit.structure.scores import indicators
 
-Codes = npt.NDArray[np.int64]
 Statistic = Callable[[Values, Values], Values]  # counts and the counts to expect, of any one shape
 
+DENSE = 256  # cells of a table up to which it is filled from where marks meet, and not from the rows
 SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
-DENSE = 256  # cells of a table up to which it is filled by conjunctions, which are kept, and not from the rows
 
 
 class Independence(ABC):
@@ -104,44 +102,25 @@ class Mixed(Independence):
         return float(chdtrc(len(self.score.heads[x]) * len(self.score.blocks[y]), max(2 * gain, 0.0)))
 
 
-class Counts:
-    """How often combinations of categories occur in columns [n, d].
-
-    One bit per row says whether a column is at a level, for each level but the lowest. How many rows are at several
-    levels at once is the number of ones where their bits meet; these numbers are kept, as tests that follow each other
-    share most of them, and the rows at a lowest level are what is left (Moebius inversion; the idea of AD-trees, Moore
-    and Lee, 1998).
-    """
+class Counts(Marks):
+    """Marks of which it is kept how many rows have a set of them, as tests that follow each other share most sets."""
 
     def __init__(self, columns: Values) -> None:
-        codes = [_renumbered(column.astype(np.int64)) for column in columns.T]
-        self.levels = [int(column.max()) + 1 for column in codes]
-        self.codes = np.stack([column.astype(np.min_scalar_type(max(self.levels))) for column in codes])
-        marks = [column == level for column, most in zip(codes, self.levels, strict=True) for level in range(1, most)]
-        packed = np.stack([np.packbits(mark) for mark in marks])
-        self.bits = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
-        firsts = np.cumsum([0, *(most - 1 for most in self.levels)]).tolist()
-        # the marks of each column as sets of one mark or none, a set being the whole number of its bits
-        self._sets = [(0, *(1 << mark for mark in range(*ends))) for ends in pairwise(firsts)]
+        super().__init__(columns)
         self._met = {0: len(columns)}
 
     def strata(self, x: int, y: int, given: tuple[int, ...]) -> Codes:
         """[strata, levels of x, levels of y], the table of x and y in each combination of `given`."""
         columns = (*given, x, y)
-        levels = [self.levels[column] for column in columns]
-        table = self._dense(columns, levels) if np.prod(levels, dtype=float) <= DENSE else self._sparse(columns)
+        levels = self.levels[list(columns)]
+        if np.prod(levels, dtype=float) <= DENSE:
+            table = np.array([self._meeting(marks) for marks in self.sets(columns)]).reshape(levels)
+            without_lowest(table, len(levels))
+        else:
+            cell = (self.combined(given) * self.levels[x] + self.codes[x]) * self.levels[y] + self.codes[y]
+            strata = int(cell.max()) // int(self.levels[x] * self.levels[y]) + 1
+            table = np.bincount(cell, minlength=strata * self.levels[x] * self.levels[y])
         return table.reshape(-1, levels[-2], levels[-1])
-
-    def _dense(self, columns: tuple[int, ...], levels: list[int]) -> Codes:
-        """Filled with the rows at these levels, whatever the lowest (0) stands for, then less all but the lowest."""
-        sets = [0]
-        for column in columns:
-            sets = [marks | mark for marks in sets for mark in self._sets[column]]
-        table = np.array([self._meeting(marks) for marks in sets]).reshape(levels)
-        for axis in range(len(levels)):
-            lowest_first = table.swapaxes(0, axis)
-            lowest_first[0] -= lowest_first[1:].sum(axis=0)
-        return table
 
     def _meeting(self, marks: int) -> int:
         """The number of rows with all of these marks."""
@@ -150,21 +129,3 @@ class Counts:
             together = np.bitwise_and.reduce(self.bits[at], axis=0)
             known = self._met[marks] = int(np.bitwise_count(together).sum(dtype=np.int64))
         return known
-
-    def _sparse(self, columns: tuple[int, ...]) -> Codes:
-        """From the rows, with only the strata that occur."""
-        *given, x, y = columns
-        stratum, strata = np.zeros(self.codes.shape[1], dtype=np.int64), 1
-        for column in given:
-            stratum = stratum * self.levels[column] + self.codes[column]
-            strata *= self.levels[column]
-            if strata > len(stratum):
-                occurring, stratum = np.unique(stratum, return_inverse=True)
-                strata = len(occurring)
-        cell = (stratum * self.levels[x] + self.codes[x]) * self.levels[y] + self.codes[y]
-        return np.bincount(cell, minlength=strata * self.levels[x] * self.levels[y])
-
-
-def _renumbered(codes: Codes) -> Codes:
-    """[n], the same with the codes that do not occur left out."""
-    return (np.cumsum(np.bincount(codes) > 0) - 1)[codes]

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, gammaln
 
 from ccigkit.attributes import Values
+from ccigkit.structure.marks import Codes, Marks, without_lowest
 from ccigkit.structure.scores import LEAST, Score
 
-Codes = npt.NDArray[np.int64]
-
-FEW = 256  # cells times labels of the target up to which all are counted, by bits
+FEW = 256  # cells times labels of the target up to which all are counted, from where marks meet
 NEWTON, CLOSE = 25, 1e-8  # steps at most of a logistic regression, and the gain per row that ends it
 
 
-class Labels:
-    """Columns [n, d] of labels, read once. That a row has a label, but for the lowest, is a mark, and takes one bit.
-
-    How many rows have several marks at once is the number of ones where their bits meet; it is kept, and what has the
-    lowest labels is what is left (the idea of AD-trees, Moore and Lee, 1998).
-    """
+class Labels(Marks):
+    """Marks of which it is kept where a set of them meets, and where it meets each of the others."""
 
     def __init__(self, columns: Values) -> None:
-        self.codes = np.stack([np.unique(column, return_inverse=True)[1] for column in columns.T])
-        self.levels = self.codes.max(axis=1) + 1
-        ends = np.cumsum(self.levels - 1)
-        self.marks = [np.arange(end - most + 1, end) for end, most in zip(ends, self.levels, strict=True)]
-        packed = [np.packbits(has) for has in self.having()] + [np.packbits(np.ones(len(columns), dtype=bool))]
-        self.bits = np.pad(np.stack(packed), ((0, 0), (0, -len(packed[0]) % 8))).view(np.uint64)
+        super().__init__(columns)
+        every = np.packbits(np.ones(len(columns), dtype=bool)).astype(np.uint8)
+        every = np.pad(every, (0, -len(every) % 8)).view(np.uint64)
+        self.bits = np.vstack([self.bits, every])
         self._met: dict[int, Values] = {}
         self._scratch = np.empty_like(self.bits)  # a new one each time would take longer than what is done with it
-
-    def having(self) -> Iterator[npt.NDArray[np.bool_]]:
-        """Which rows [n] have each mark, one mark after the other."""
-        for column, most in zip(self.codes, self.levels, strict=True):
-            for label in range(1, most):
-                yield column == label
 
     def meeting(self, marks: int) -> Values:
         """[marks + 1], the rows with all of a set of marks, the bits of a number, and each one more; last, no more."""
@@ -77,16 +62,11 @@ class EveryCell(Cells):
 
     def __init__(self, labels: Labels, target: int, causes: tuple[int, ...]) -> None:
         columns = (*causes, target)
-        sets = [0]
-        for column in columns:
-            sets = [marks | mark for marks in sets for mark in (0, *(1 << int(at) for at in labels.marks[column]))]
         levels = labels.levels[list(columns)]
-        counts = np.array([labels.meeting(marks) for marks in sets]).reshape(*levels, -1)
-        for axis in range(len(columns)):  # so far the lowest stands for any label
-            along = counts.swapaxes(0, axis)
-            along[0] -= along[1:].sum(axis=0)
+        counts = np.array([labels.meeting(marks) for marks in labels.sets(columns)]).reshape(*levels, -1)
+        without_lowest(counts, len(columns))
         counts = counts.reshape(-1, levels[-1], counts.shape[-1])
-        self.causes = np.indices(levels[:-1]).reshape(len(causes), len(counts)).T
+        self.causes = np.indices(tuple(levels[:-1].tolist())).reshape(len(causes), len(counts)).T
         self.rows, self._marked = counts[:, :, -1], counts[:, :, :-1].transpose(2, 0, 1)
 
     def marked(self) -> Values:
@@ -97,12 +77,9 @@ class SeenCells(Cells):
     """The combinations that occur, from the rows, where too many could be."""
 
     def __init__(self, labels: Labels, target: int, causes: tuple[int, ...]) -> None:
-        rows = labels.codes.shape[1]
-        cell = np.zeros(rows, dtype=np.int64)
-        for cause in causes:
-            cell = _renumbered(cell * labels.levels[cause] + labels.codes[cause])
+        cell = labels.combined(causes)
         example = np.empty(cell.max() + 1, dtype=np.int64)
-        example[cell] = np.arange(rows)
+        example[cell] = np.arange(len(cell))
         own = int(labels.levels[target])
         self.labels, self.cell = labels, cell * own + labels.codes[target]
         self.causes = labels.codes[list(causes)][:, example].T
@@ -111,11 +88,6 @@ class SeenCells(Cells):
     def marked(self) -> Values:
         counts = [np.bincount(self.cell[has], minlength=self.rows.size) for has in self.labels.having()]
         return np.array(counts, dtype=np.float64).reshape(-1, *self.rows.shape)
-
-
-def _renumbered(codes: Codes) -> Codes:
-    """[n], the same with the codes that do not occur left out."""
-    return (np.cumsum(np.bincount(codes) > 0) - 1)[codes]
 
 
 class LabelScore(Score):
@@ -158,7 +130,7 @@ class BDeu(LabelScore):
             possible = self.labels.possible(causes) * int(levels)
             others = [j for j in np.flatnonzero(self.labels.levels == levels) if j != target and j not in causes]
             if others:
-                tables = marked[np.stack([self.labels.marks[other] for other in others])]
+                tables = marked[np.array([self.labels.of[other] for other in others])]
                 lowest = cells.rows - tables.sum(axis=1)
                 scores[others] = self._dirichlet(lowest, possible).sum(axis=1)
                 scores[others] += self._dirichlet(tables, possible).sum(axis=(1, 2))
