@@ -19,7 +19,7 @@ from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
 from ccigkit.metrics.answers import edit, sample
 from ccigkit.metrics.cached import fingerprint
-from ccigkit.metrics.predictor import Predictor, predictor
+from ccigkit.metrics.predictor import Predictor, predictor, predictor_hash
 
 QUICK = (
     "effectiveness",
@@ -143,7 +143,7 @@ def report(metric: Metric, options: dict[str, Any], rows: list[Row] | DataError,
         return Found(metric.name, options, skipped=str(rows))
     helped = ""
     if "predictor_steps" in options_of(type(metric)):
-        helped = predictor(data, seed=options["seed"], steps=options["predictor_steps"]).fingerprint
+        helped = predictor_hash(data, seed=options["seed"], steps=options["predictor_steps"])
     return Found(metric.name, options, tuple(rows), predictor=helped)
 
 

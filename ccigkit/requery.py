@@ -12,14 +12,13 @@ import torch
 from ccigkit.attributes import Table
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, find_cycle
-from ccigkit.images import to_float
 from ccigkit.interfaces import SCM, DataModule, RenderedData, Row, Structure
 from ccigkit.metrics.answers import Answer, device_of, edit, respondents, sample
 from ccigkit.metrics.counterfactual import Kept
 from ccigkit.metrics.graph import against, random_graph
-from ccigkit.metrics.interventional import Interventional, apart, settings
+from ccigkit.metrics.interventional import Interventional, true_settings
 from ccigkit.metrics.predictor import Pictures, look, predictor
-from ccigkit.metrics.questions import Question, as_drawn, ask
+from ccigkit.metrics.questions import Question, ask
 from ccigkit.metrics.truth import Truth
 from ccigkit.model import CausalImageModel
 from ccigkit.objectives.terms import fit_mechanisms
@@ -101,20 +100,13 @@ def distances(
     test, shown = data.load("test"), look(read, data.load("test").images)
     values = torch.as_tensor(test.values).float()
     found: dict[Who, list[Figures]] = defaultdict(list)
-    for j, attribute in enumerate(read.attributes):
-        for asked in settings(attribute):
-            do, drawn = {attribute.name: asked}, as_drawn(attribute, torch.full((n,), asked))
-            true, again = (
-                read.view(to_float(data.counterfactual(noise, {attribute.name: drawn}).images))
-                for noise in data.sample_noise(2 * n, generator).chunk(2)
-            )
-            views = {who: read.view(torch.cat([*sample(model, n, do, seed)])) for who, model in models.items()}
-            views["identity", 0] = shown[torch.arange(min(n, len(test)))]
-            views["resample", 0] = shown[(values[:, j] - drawn[0]).abs().argsort(stable=True)[:n]]
-            views["oracle", 0] = again
-            others = [i for i in range(len(read.attributes)) if i != j]
-            for who, view in views.items():
-                found[who].append(apart(view, true, read, others))
+    for setting in true_settings(read, data, n, generator):
+        views = {who: read.view(torch.cat([*sample(model, n, setting.do, seed)])) for who, model in models.items()}
+        views["identity", 0] = shown[torch.arange(min(n, len(test)))]
+        views["resample", 0] = shown[setting.nearest(values)[:n]]
+        views["oracle", 0] = setting.again
+        for who, view in views.items():
+            found[who].append(setting.apart(view, read))
     return {who: averaged(figures) for who, figures in found.items()}
 
 

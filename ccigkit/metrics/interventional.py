@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -52,25 +53,52 @@ class Interventional(Metric):
         shown = look(read, test.images)
         people = [abducted(model, to_float(test.images[some]), values[some]) for some in first.split(BATCH)]
         rows: list[Row] = []
-        for j, attribute in enumerate(read.attributes):
-            for asked in settings(attribute):
-                do, drawn = {attribute.name: asked}, as_drawn(attribute, torch.full((self.n,), asked))
-                true, again = (
-                    read.view(to_float(data.counterfactual(noise, {attribute.name: drawn}).images))
-                    for noise in data.sample_noise(2 * self.n, generator).chunk(2)
-                )
-                nearest = pool[(values[pool, j] - drawn[0]).abs().argsort(stable=True)[: self.n]]
-                found = {
-                    "model": read.view(torch.cat([*sample(model, self.n, do, self.seed)])),
-                    "no graph": read.view(torch.cat([some.hold(do) for some in people])),
-                    "identity": shown[first],
-                    "resample": shown[nearest],
-                    "oracle": again,
-                }
-                what = f"{attribute.name} = {asked:.3g}"
-                others = [i for i in range(len(read.attributes)) if i != j]
-                rows += [{"do": what, "row": who, **apart(view, true, read, others)} for who, view in found.items()]
+        for setting in true_settings(read, data, self.n, generator):
+            found = {
+                "model": read.view(torch.cat([*sample(model, self.n, setting.do, self.seed)])),
+                "no graph": read.view(torch.cat([some.hold(setting.do) for some in people])),
+                "identity": shown[first],
+                "resample": shown[pool[setting.nearest(values[pool])[: self.n]]],
+                "oracle": setting.again,
+            }
+            rows += [{"do": setting.name, "row": who, **setting.apart(view, read)} for who, view in found.items()]
         return rows
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A do() on one attribute, by its position, and what the predictor sees in two true samples under it."""
+
+    target: int
+    do: dict[str, float]
+    drawn: float  # the value, as it is drawn
+    true: View
+    again: View
+
+    @property
+    def name(self) -> str:
+        """The do() in words."""
+        return ", ".join(f"{name} = {asked:.3g}" for name, asked in self.do.items())
+
+    def nearest(self, values: Tensor) -> Tensor:
+        """The rows [m] of attributes [m, d], those that come nearest to the setting first."""
+        return (values[:, self.target] - self.drawn).abs().argsort(stable=True)
+
+    def apart(self, view: View, read: Predictor) -> dict[str, float]:
+        """The distances between a sample and the first true one; attributes are those that are not set."""
+        return apart(view, self.true, read, [i for i in range(len(read.attributes)) if i != self.target])
+
+
+def true_settings(read: Predictor, data: RenderedData, n: int, generator: torch.Generator) -> Iterator[Setting]:
+    """Every attribute at every one of its settings, with two true samples of n images each."""
+    for j, attribute in enumerate(read.attributes):
+        for asked in settings(attribute):
+            drawn = as_drawn(attribute, torch.full((n,), asked))
+            true, again = (
+                read.view(to_float(data.counterfactual(noise, {attribute.name: drawn}).images))
+                for noise in data.sample_noise(2 * n, generator).chunk(2)
+            )
+            yield Setting(j, {attribute.name: asked}, float(drawn[0]), true, again)
 
 
 def settings(attribute: Attribute) -> list[float]:

@@ -94,7 +94,7 @@ def predictor(
     `step_done` is called after every step of training.
     """
     split, attributes, device = data.load("train"), data.table().attributes, choose_device("auto")
-    name = fingerprint(split, attributes.to_json(), seed, steps, BATCH, RATE, VERSION)
+    name = predictor_hash(data, seed=seed, steps=steps)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = DCGANEncoder(data.image_shape, len(attributes))
@@ -105,6 +105,11 @@ def predictor(
             lambda: _train(network.to(device), split, attributes, device, seed, steps, step_done),
         )
     return Predictor(attributes, network, device, name)
+
+
+def predictor_hash(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> str:
+    """What `predictor` would give as its fingerprint, without reading or training it."""
+    return fingerprint(data.load("train"), data.table().attributes.to_json(), seed, steps, BATCH, RATE, VERSION)
 
 
 def look(read: Predictor, images: Tensor) -> View:
