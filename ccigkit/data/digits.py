@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from ccigkit.attributes import Attribute
 from ccigkit.data.drawing import Canvas, centre, polyline
-from ccigkit.data.rendered import Measurable, Rendered, held, noise_of
-from ccigkit.errors import ConfigError
+from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, refuse_negative
 from ccigkit.graph import CausalGraph, Knowledge
 
 NAMES = ("thickness", "intensity", "digit", "slant")
@@ -141,8 +140,7 @@ class Digits(Rendered):
     def __init__(
         self, *, n: int = 10_000, size: int = 32, noise: float = 0.5, slant: bool = True, seed: int = 0
     ) -> None:
-        if noise < 0:
-            raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
+        refuse_negative(noise)
         super().__init__(DigitsScene(noise, slant), n, size, seed)
 
 

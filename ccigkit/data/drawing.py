@@ -15,6 +15,8 @@ from torch import Tensor
 Colour = tuple[float, ...]  # red, green and blue, or grey alone, each in [0, 1]
 Place = TypeVar("Place", float, Tensor)
 
+BLACK, WHITE, FIREBRICK = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (178 / 255, 34 / 255, 34 / 255)  # of published figures
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -69,7 +71,7 @@ class Figure:
 
     def canvas(self, n: int, size: int) -> Canvas:
         """N white figures."""
-        return Canvas.blank(n, size, left=0, top=self.SIDE, width=self.SIDE, colour=(1.0, 1.0, 1.0))
+        return Canvas.blank(n, size, left=0, top=self.SIDE, width=self.SIDE, colour=WHITE)
 
     def x(self, world: Place) -> Place:
         """From the plot's units to pixels."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute
 from ccigkit.data.faces_drawing import ATTRIBUTES, IDENTITY, draw_faces
-from ccigkit.data.rendered import Rendered, Scene, held
+from ccigkit.data.rendered import Rendered, Scene, held, refuse_negative
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import SplitName
@@ -121,8 +121,7 @@ class Faces(Rendered):
         for option, value in (("confounder", confounder), ("shortcut", shortcut)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"data.{option}={value:g} is a share: it must be between 0 and 1")
-        if noise < 0:
-            raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
+        refuse_negative(noise)
         super().__init__(FacesScene(noise, confounder, shortcut), n, size, seed)
 
 

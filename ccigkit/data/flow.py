@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute
 from ccigkit.data.drawing import (
+    BLACK,
+    FIREBRICK,
+    WHITE,
     Canvas,
     Figure,
     bar,
@@ -24,8 +27,7 @@ from ccigkit.data.drawing import (
     row,
     span,
 )
-from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, placed, within
-from ccigkit.errors import ConfigError
+from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, placed, refuse_negative, within
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import SplitName
 
@@ -37,8 +39,7 @@ BALL_X = 5.5
 
 WATER, PUDDLE, GROUND = (0.36, 0.62, 0.90), (0.16, 0.38, 0.72), (0.62, 0.54, 0.46)
 RED, DARK, PAPER = (0.70, 0.13, 0.13), (0.20, 0.20, 0.24), (0.95, 0.95, 0.93)
-BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-FIREBRICK, LIGHTSKYBLUE = (178 / 255, 34 / 255, 34 / 255), (135 / 255, 206 / 255, 250 / 255)
+LIGHTSKYBLUE = (135 / 255, 206 / 255, 250 / 255)
 
 
 class FlowScene(Measurable):
@@ -232,8 +233,7 @@ class Flow(Rendered):
     def __init__(
         self, *, n: int = 10_000, size: int = 64, noise: float = 0.4, legacy: bool = False, seed: int = 0
     ) -> None:
-        if noise < 0:
-            raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
+        refuse_negative(noise)
         super().__init__(PublishedFlow() if legacy else FlowScene(noise), n, size, seed)
 
 

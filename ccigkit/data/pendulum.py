@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute
 from ccigkit.data.drawing import (
+    BLACK,
+    FIREBRICK,
+    WHITE,
     Canvas,
     Figure,
     bar,
@@ -23,8 +26,7 @@ from ccigkit.data.drawing import (
     segment,
     span,
 )
-from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, placed, within
-from ccigkit.errors import ConfigError
+from ccigkit.data.rendered import Measurable, Rendered, held, noise_of, placed, refuse_negative, within
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import SplitName
 
@@ -32,8 +34,7 @@ PIVOT_X, PIVOT_Y, ROD, BOB_AT, SUN_Y = 10.0, 10.5, 9.5, 8.0, 20.5  # the publish
 GROUND = -0.5
 ANGLE = (0.0, math.pi / 4)
 LIGHT = (math.pi / 4, 0.45 * math.pi)
-BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-FIREBRICK, ORANGE = (178 / 255, 34 / 255, 34 / 255), (1.0, 165 / 255, 0.0)
+ORANGE = (1.0, 165 / 255, 0.0)
 NAMES = ("angle", "light", "length", "position")
 
 
@@ -226,8 +227,7 @@ class Pendulum(Rendered):
     def __init__(
         self, *, n: int = 10_000, size: int = 64, noise: float = 1.5, legacy: bool = False, seed: int = 0
     ) -> None:
-        if noise < 0:
-            raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
+        refuse_negative(noise)
         super().__init__(PublishedPendulum() if legacy else PendulumScene(noise), n, size, seed)
 
 

@@ -58,6 +58,16 @@ class Measurable(Scene):
         """Attributes [n, d] as the pictures [n, c, size, size] show them, NaN where they do not."""
 
 
+def refuse_negative(noise: float) -> None:
+    """Nothing, where the option `noise` of a data set is none or some.
+
+    Raises:
+        ConfigError: where it is negative.
+    """
+    if noise < 0:
+        raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
+
+
 class Rendered(RenderedData):
     """A scene's pictures, `size` pixels a side, in two splits."""
 
