@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ccigkit.attributes import Attribute
 from ccigkit.graph import CausalGraph
-from ccigkit.images import to_float
+from ccigkit.images import spread, to_float
 from ccigkit.interfaces import DataModule, ImageModel, Intervention, RenderedData, Split
-from ccigkit.metrics.answers import device_of, edit, respondents, sample
+from ccigkit.metrics.answers import abducted, device_of, edit, respondents, sample
 from ccigkit.metrics.interventional import settings
 from ccigkit.metrics.predictor import Predictor
 from ccigkit.metrics.questions import as_drawn, ask
@@ -99,8 +99,9 @@ def doing(model: ImageModel, test: Split) -> Panel:
     strips = [Strip("test images", images)]
     if isinstance(model, CausalImageModel):
         strips.append(Strip("as it draws them", model.reconstruct(images.to(device_of(model))).cpu()))
+    looked = abducted(model, images, values)
     strips += [
-        Strip(said(attribute, value), edit(model, images, values, {attribute.name: value}))
+        Strip(said(attribute, value), looked.edit({attribute.name: value}))
         for attribute in model.attributes
         for value in settings(attribute)
     ]
@@ -200,10 +201,9 @@ def effects(model: ImageModel, data: DataModule, read: Predictor) -> list[Effect
     """What moves when each attribute is set from low to high, in the model's pictures and in the true ones."""
     test = data.load("test")
     images, values = shown(test, MANY)
-    names = model.attributes.names
+    names, looked = model.attributes.names, abducted(model, images, values)
     ours = [
-        moved(read, *(edit(model, images, values, {a.name: at}) for at in (settings(a)[0], settings(a)[-1])))
-        for a in model.attributes
+        moved(read, *(looked.edit({a.name: at}) for at in (settings(a)[0], settings(a)[-1]))) for a in model.attributes
     ]
     found = [Effects("in the model's pictures", names, torch.stack(ours))]
     if isinstance(data, RenderedData) and test.noise is not None:
@@ -226,12 +226,6 @@ def shown(split: Split, n: int) -> tuple[Tensor, Tensor]:
     """Images [n, c, h, w] from all over a split, and their attributes [n, d]."""
     rows = spread(len(split), n)
     return to_float(split.images[rows]), torch.as_tensor(split.values[rows]).float()
-
-
-def spread(size: int, n: int) -> list[int]:
-    """N rows, or all there are, evenly from all over a split."""
-    n = min(n, size)
-    return [number * size // n for number in range(n)]
 
 
 def said(attribute: Attribute, value: float) -> str:

@@ -36,7 +36,6 @@ from ccigkit.report import (
     attribute_table,
     comparison_table,
     counting,
-    data_table,
     describe_graph,
     describe_sortability,
     facts_table,
@@ -360,21 +359,10 @@ def train_predictor(config: Config, steps: int, seed: int, console: Console) -> 
         read = predictor(data, seed=seed, steps=steps, step_done=step_done)
     how = f"trained in {time.monotonic() - began:.0f} s, and kept" if done else "kept from before"
     console.print(f"{how}: predictors/{read.fingerprint} in {cache_folder()}", highlight=False, soft_wrap=True)
-    rows = [_known(row) for row in held_out_scores(read, test)]
-    console.print(rows_table(rows, f"how well it reads {len(test)} test images of {data.name}"))
-
-
-def _known(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with None for what could not be measured, which a table shows as a dash."""
-    return {key: None if value != value else value for key, value in row.items()}
+    console.print(rows_table(held_out_scores(read, test), f"how well it reads {len(test)} test images of {data.name}"))
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
-
-
-def list_data(console: Console) -> None:
-    """Print which data sets there are."""
-    console.print(data_table())
 
 
 def preview_data(config: Config, out: Path, console: Console) -> None:

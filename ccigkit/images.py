@@ -56,9 +56,15 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
     return to_float(torch.from_numpy(pixels).permute(2, 0, 1))
 
 
+def spread(size: int, n: int) -> list[int]:
+    """N rows to show, or all there are, evenly from all over so many."""
+    n = min(n, size)
+    return [number * size // n for number in range(n)]
+
+
 def to_float(image: Tensor) -> Tensor:
     """uint8 images to [-1, 1]."""
-    return image.float().div(127.5).sub(1)
+    return image.to(torch.float32, copy=True).div_(127.5).sub_(1)  # a copy, so that no caller's floats are changed
 
 
 def to_bytes(image: Tensor) -> Tensor:

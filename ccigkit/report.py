@@ -182,18 +182,18 @@ def facts_table(facts: Mapping[str, Any], title: str) -> Table:
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Rows of figures as a table."""
-    keys = list(dict.fromkeys(key for row in rows for key in row if key not in ("run", "metric")))
+    """Rows of figures as a table, a dash for what could not be measured."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title)
     for key in keys:
         table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
     for row in rows:
-        table.add_row(*(_figure(row.get(key, "")) for key in keys), style="" if row.get("row") == "model" else "dim")
+        table.add_row(*(_figure(row.get(key, "")) for key in keys))
     return table
 
 
 def _figure(value: object) -> str:
-    return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+    return "-" if value != value else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def attribute_table(data: DataModule) -> Table:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ccigkit.attributes import Table
 from ccigkit.graph import CausalGraph, Matrix
-from ccigkit.images import save_graph, save_picture
+from ccigkit.images import save_graph, save_picture, spread
 from ccigkit.interfaces import DataModule, Split
 
 INK, FAINT, FRAME, PAPER = (38, 38, 46), (120, 120, 132), (214, 214, 222), (255, 255, 255)
@@ -45,11 +45,10 @@ def save_sheet(data: DataModule, path: Path) -> None:
 def contact_sheet(split: Split, table: Table) -> Image.Image:
     """Images from all over a split, each above what its attributes are."""
     font = ImageFont.load_default(size=11)
-    shown = min(COLUMNS * ROWS, len(split))
-    rows = [number * len(split) // shown for number in range(shown)]
+    rows = spread(len(split), COLUMNS * ROWS)
     captions = [wrapped(caption(table, split.values[row]), font, PICTURE) for row in rows]
     high = PICTURE + 4 + LINE * max(map(len, captions)) + GAP
-    sheet = Image.new("RGB", (COLUMNS * (PICTURE + GAP) - GAP, -(-shown // COLUMNS) * high), PAPER)
+    sheet = Image.new("RGB", (COLUMNS * (PICTURE + GAP) - GAP, -(-len(rows) // COLUMNS) * high), PAPER)
     pen = ImageDraw.Draw(sheet)
     for number, (row, lines) in enumerate(zip(rows, captions, strict=True)):
         x, y = (number % COLUMNS) * (PICTURE + GAP), (number // COLUMNS) * high

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ccigkit.errors import CheckpointError, UserError
+from ccigkit.images import to_float
 from ccigkit.interfaces import Batch, DataModule, Objective, Phase, Split
 
 AVERAGED = ("encoder", "generator")
@@ -187,7 +188,7 @@ def read_batch(split: Split, latents: Tensor, rows: Tensor, device: torch.device
 
 def as_batch(pixels: Tensor, latents: Tensor, device: torch.device) -> Batch:
     """Images [b, c, h, w] as uint8, and their attributes, as a batch on the device, images in [-1, 1]."""
-    image = pixels.to(device, non_blocking=True).float().div_(127.5).sub_(1)
+    image = to_float(pixels.to(device, non_blocking=True))
     return Batch(image.contiguous(memory_format=torch.channels_last), latents)
 
 

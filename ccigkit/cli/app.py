@@ -231,9 +231,9 @@ def components(
 @data_app.command("list")
 def data_list() -> None:
     """List the data sets that are installed: attributes, size, what is known, what each needs."""
-    from ccigkit.experiment import list_data
+    from ccigkit.report import data_table
 
-    list_data(_console())
+    _console().print(data_table())
 
 
 @data_app.command("preview")

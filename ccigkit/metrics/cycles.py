@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import AbductedByOurs, Do, abducted, resample
+from ccigkit.metrics.answers import AbductedByOurs, Do, abducted, edit, resample
 from ccigkit.metrics.counterfactual import Kept, means
 from ccigkit.metrics.pixels import l1, psnr, ssim
 from ccigkit.metrics.questions import Question, as_drawn, ask
@@ -46,7 +47,7 @@ class Cycles(Metric):
     def edits(self, model: ImageModel) -> dict[str, Edit]:
         """Who goes around, by the name of their row."""
         edits: dict[str, Edit] = {
-            "model": lambda images, values, do: abducted(model, images, values).edit(do),
+            "model": partial(edit, model),
             "identity": lambda images, values, do: images,
         }
         if isinstance(model, CausalImageModel):

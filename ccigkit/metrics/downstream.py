@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ccigkit.attributes import Attributes
 from ccigkit.errors import ConfigError, DataError, one_of
+from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, Row, Split
 from ccigkit.metrics.answers import respondents
 from ccigkit.metrics.gaussians import SIDE, small
@@ -56,7 +57,7 @@ class Downstream(Metric):
                     taught[who].append(small(answer(question)))
         label, images = torch.cat(labels), {who: torch.cat(parts) for who, parts in taught.items()}
         test = data.load("test")
-        shown = torch.cat([small(chunk.float().div(127.5).sub(1)) for chunk in test.images.split(BATCH)])
+        shown = torch.cat([small(to_float(chunk)) for chunk in test.images.split(BATCH)])
         true, side = torch.as_tensor(test.values) > 0.5, shortcut(data.load("train"), test, j)
         rows: list[Row] = []
         for n in (max(1, self.n // 10), self.n):
