@@ -19,7 +19,7 @@ from ccigkit.graph import CausalGraph
 from ccigkit.interfaces import SCM, Encoder, Generator, ImageShape, Intervention, JointStructure, Structure
 
 FORMAT = 1
-CHANGED = 0.15  # a pixel's change, of 2 from black to white, that takes most of its old detail away
+CHANGED = 0.25  # a pixel's change, of 2 from black to white, that takes most of its old detail away
 
 
 @dataclass(frozen=True)
