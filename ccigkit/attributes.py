@@ -56,9 +56,9 @@ class Attribute:
         Raises:
             DataError: where the column is constant, has missing values, or values that its kind does not allow.
         """
-        if not np.isfinite(values).all():
-            count = int((~np.isfinite(values)).sum())
-            raise DataError(f"attribute {self.name} has {count} missing values (NaN); fill or drop those rows")
+        for bad, what in ((np.isnan(values), "missing values (NaN)"), (np.isinf(values), "infinite values")):
+            if bad.any():
+                raise DataError(f"attribute {self.name} has {int(bad.sum())} {what}; fill or drop those rows")
         low, high = float(values.min()), float(values.max())
         if low == high:
             raise DataError(f"attribute {self.name} is constant ({low:g} in all {len(values)} rows); leave it out")

@@ -40,7 +40,7 @@ BAD = {
     "a missing value": (
         np.where(np.arange(240).reshape(60, 4) == 5, np.nan, ROWS), "attribute b has 1 missing values (NaN); fill or"),
     "an infinite value": (
-        np.where(np.arange(240).reshape(60, 4) == 5, np.inf, ROWS), "attribute b has 1 missing values (NaN); fill or"),
+        np.where(np.arange(240).reshape(60, 4) == 5, np.inf, ROWS), "attribute b has 1 infinite values; fill or drop"),
 }  # fmt: skip
 
 
