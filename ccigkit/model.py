@@ -165,9 +165,9 @@ def keep_detail(image: Tensor, drawn: Tensor, changed: Tensor) -> Tensor:
     return (torch.lerp(changed, image, weight) + weight * (changed - drawn)).clamp(-1, 1)
 
 
-def unchanged(before: Tensor, after: Tensor) -> Tensor:
-    """How far each pixel of two images [b, c, h, w] is the same: exp(-(|after - before| / s)^2), [b, 1, h, w]."""
-    return torch.exp(-((after - before).abs().amax(dim=1, keepdim=True) / CHANGED).square())
+def unchanged(before: Tensor, after: Tensor, scale: float = CHANGED) -> Tensor:
+    """How far each pixel of two images [b, c, h, w] is the same: exp(-(|after - before| / scale)^2), [b, 1, h, w]."""
+    return torch.exp(-((after - before).abs().amax(dim=1, keepdim=True) / scale).square())
 
 
 def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, Mapping[str, Any]]) -> None:

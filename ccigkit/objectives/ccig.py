@@ -13,6 +13,8 @@ from ccigkit.model import CausalImageModel, unchanged
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.terms import fit_mechanisms, frozen, structure_terms, supervision
 
+MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -137,7 +139,7 @@ class CCIG(Objective):
             error = (again_kept - kept).square().mean() + (told_kept - kept).square().mean()
             terms["invariance"] = self.invariance * error
         if self.minimality and held:
-            change = 1 - unchanged(again[:held].detach(), drawn[half - held :])
+            change = 1 - unchanged(again[:held].detach(), drawn[half - held :], MOVED)
             terms["minimality"] = self.minimality * change.mean()
         if self.adversarial:
             new = half - held
