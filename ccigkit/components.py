@@ -54,7 +54,9 @@ class Option:
             return TypeAdapter(self.type, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
         except ValidationError as error:
             first = error.errors()[0]
-            raise ConfigError(f"{where}: {first['msg'].lower()}, got {value!r}") from None
+            text = first["type"] == "string_type"
+            remedy = f"; text that reads as a number goes in quotes: '\"{value}\"'" if text else ""
+            raise ConfigError(f"{where}: {first['msg'].lower()}, got {value!r}{remedy}") from None
 
     @property
     def type_name(self) -> str:
