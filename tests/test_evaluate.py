@@ -14,13 +14,12 @@ import pytest
 import torch
 
 import ccigkit as package
-from ccigkit import requery
-from ccigkit.boards import boards, headlines
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
+from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled, requery
+from ccigkit.evaluation.boards import boards, headlines
+from ccigkit.evaluation.requery import alternatives, reversals
 from ccigkit.graph import CausalGraph
-from ccigkit.requery import alternatives, reversals
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging
