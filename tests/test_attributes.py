@@ -66,6 +66,8 @@ def test_a_binary_latent_reads_as_a_probability() -> None:
 
 def test_ranges_are_those_of_the_rows() -> None:
     assert (ANGLE.low, ANGLE.high) == (VALUES[:, 0].min(), VALUES[:, 0].max())
+    assert SMILING.high - SMILING.low < 1, "degrees"
+    assert TABLE.attributes.ranges.tolist() == [pytest.approx(ANGLE.high - ANGLE.low), 1, 1, 2]
 
 
 def test_attributes_survive_json() -> None:
