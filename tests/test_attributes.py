@@ -151,7 +151,7 @@ def test_interventions_are_by_position() -> None:
     ("kind", "values", "message"),
     [
         ("continuous", [1, float("nan"), 2], "has 1 missing values"),
-        ("continuous", [1, float("inf"), 2], "has 1 missing values"),
+        ("continuous", [1, float("inf"), 2], "has 1 infinite values"),
         ("continuous", [4, 4, 4], r"x is constant \(4 in all 3 rows\); leave it out"),
         ("binary", [1, 1], "x is constant"),
         ("binary", [0, 0.01, 0.02], "does not vary enough"),
