@@ -144,6 +144,11 @@ class Attributes(Sequence[Attribute]):
         """The names, in order."""
         return tuple(attribute.name for attribute in self._attributes)
 
+    @property
+    def ranges(self) -> Tensor:
+        """What an error is a share of [d]: the range seen; for a binary attribute 1, whatever degrees were seen."""
+        return torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self])
+
     def index(self, name: object, start: int = 0, stop: int | None = None) -> int:
         """The position of a name.
 

@@ -66,6 +66,8 @@ def test_a_binary_latent_reads_as_a_probability() -> None:
 
 def test_ranges_are_those_of_the_rows() -> None:
     assert (ANGLE.low, ANGLE.high) == (VALUES[:, 0].min(), VALUES[:, 0].max())
+    assert SMILING.high - SMILING.low < 1, "degrees"
+    assert TABLE.attributes.ranges.tolist() == [pytest.approx(ANGLE.high - ANGLE.low), 1, 1, 2]
 
 
 def test_attributes_survive_json() -> None:
@@ -149,7 +151,7 @@ def test_interventions_are_by_position() -> None:
     ("kind", "values", "message"),
     [
         ("continuous", [1, float("nan"), 2], "has 1 missing values"),
-        ("continuous", [1, float("inf"), 2], "has 1 missing values"),
+        ("continuous", [1, float("inf"), 2], "has 1 infinite values"),
         ("continuous", [4, 4, 4], r"x is constant \(4 in all 3 rows\); leave it out"),
         ("binary", [1, 1], "x is constant"),
         ("binary", [0, 0.01, 0.02], "does not vary enough"),

@@ -14,13 +14,15 @@ import pytest
 import torch
 
 import ccigkit as package
-from ccigkit import requery
-from ccigkit.boards import boards, headlines
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
+from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled, requery
+from ccigkit.evaluation.boards import boards, headlines
+from ccigkit.evaluation.requery import alternatives, reversals
 from ccigkit.graph import CausalGraph
-from ccigkit.requery import alternatives, reversals
+from ccigkit.images import to_float
+from ccigkit.metrics.answers import AbductedByOurs, edit
+from ccigkit.scm.linear import LinearSCM
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging
@@ -191,6 +193,21 @@ def test_the_same_run_is_asked_under_other_graphs(
     assert rows["oracle"]["skill"] == pytest.approx(1)
     assert rows["true"]["skill"] != rows["empty"]["skill"]
     assert (runs[0] / "model.safetensors").read_bytes() == before
+
+
+def test_images_that_one_graph_has_encoded_are_answered_alike_under_another(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requery, "fit_mechanisms", partial(requery.fit_mechanisms, steps=5))
+    model, data = package.load(runs[0]), Pendulum(n=60, size=32)
+    graph = CausalGraph.from_edges(model.graph.names, ["angle -> light"])
+    other = requery.under(model, graph, partial(LinearSCM, 4), data.table(), seed=0)
+    test = data.load("test")
+    images, values = to_float(test.images), torch.as_tensor(test.values).float()
+    do = {"angle": model.attributes[0].high}
+    answered = requery.answer(other, AbductedByOurs(model, images, values), do)
+    assert torch.equal(answered, edit(other, images, values, do))
+    assert not torch.equal(answered, edit(model, images, values, do))
 
 
 def test_the_graphs_asked_about_are_what_they_are_called() -> None:

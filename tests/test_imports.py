@@ -29,10 +29,7 @@ FLOORS = (  # from the ground up: a module imports from lower floors only, or fr
     ("builtin", "testing"),
     ("config",),
     ("run",),
-    ("report", "sheet", "drawings", "evaluation"),
-    ("boards", "exhibits", "requery"),
-    ("htmlreport",),
-    ("judge",),
+    ("report", "sheet", "evaluation"),
     ("experiment",),
     ("cli",),
     ("__main__",),
@@ -42,8 +39,7 @@ FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 UPWARDS = {("model", "components")}
 # What the core reads of what it brings along, past the registry.
 EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {("experiment", part) for part in ("structure", "metrics")}
-EXCEPTIONS |= {(part, "metrics") for part in ("evaluation", "exhibits", "requery")}
-EXCEPTIONS |= {("requery", "structure"), ("requery", "objectives")}
+EXCEPTIONS |= {("evaluation", part) for part in ("metrics", "structure", "objectives")}
 # Between the parts that come along: metrics train a network of their own, with the objectives' supervision.
 NEIGHBOURS = {("metrics", "networks"), ("metrics", "objectives"), ("metrics", "structure")}
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ccigkit import testing
-from ccigkit.attributes import Attribute, Table
+from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph
@@ -117,7 +117,7 @@ def test_each_factor_has_a_code_of_its_own_or_not() -> None:
 
 def test_generativeness_by_hand() -> None:
     class Reader:
-        ranges = torch.tensor([2.0, 1.0])
+        attributes = Attributes([Attribute("a", "continuous", high=2.0), Attribute("b", "continuous")])
 
         def __call__(self, images: torch.Tensor) -> torch.Tensor:
             return images

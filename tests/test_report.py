@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from ccigkit.data.pendulum import Pendulum
-from ccigkit.drawings import curve_svg, graph_svg, verdicts
 from ccigkit.evaluation import evaluate
-from ccigkit.exhibits import exhibit, sweep
+from ccigkit.evaluation.drawings import curve_svg, graph_svg, verdicts
+from ccigkit.evaluation.exhibits import exhibit, sweep
+from ccigkit.evaluation.page import write_report
 from ccigkit.graph import CausalGraph
-from ccigkit.htmlreport import write_report
 from ccigkit.metrics.predictor import predictor
 from tests.browser import browse, needs_browser, screenshot
 from tests.helpers import TINY, ccigkit

@@ -189,7 +189,7 @@ def evaluate(
 ) -> None:
     """Measure runs, and models that are not ours, beside their controls."""
     from ccigkit.config import parse_settings
-    from ccigkit.judge import Request, judge
+    from ccigkit.evaluation import Request, judge
 
     given = arguments or []
     runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]

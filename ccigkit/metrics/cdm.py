@@ -47,7 +47,7 @@ class CDM(Metric):
             }
             low, high = (at_end(question, value) for value in ends(question.attribute))
             for who, answer in answers.items():
-                change = (read(answer(high)) - read(answer(low))) / read.ranges
+                change = (read(answer(high)) - read(answer(low))) / read.attributes.ranges
                 moved[question.name, who].add({"change": change})
         return [
             {"do": do, "row": who, **bounds(change.joined()["change"], groups[do])}

@@ -106,7 +106,7 @@ class Kept:
     def joined(self) -> dict[str, Tensor]:
         """All of them, [n] or [n, k]."""
         return {
-            name: torch.tensor(np.frombuffer(buffer, dtype=np.float32)).view(-1, *self.shapes[name])
+            name: torch.from_numpy(np.frombuffer(buffer, dtype=np.float32)).view(-1, *self.shapes[name])
             for name, buffer in self.buffers.items()
         }
 

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ccigkit.errors import ConfigError
 from ccigkit.images import to_float
 from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
 from ccigkit.metrics.answers import AbductedByOurs, Do, abducted, edit, resample
@@ -31,8 +30,6 @@ class Cycles(Metric):
     around: ClassVar[str]
 
     def __init__(self, n: int, cycles: int, lpips: Path | None, seed: int) -> None:
-        if cycles < 1:
-            raise ConfigError(f"{self.name}.cycles={cycles} must be at least 1")
         self.n, self.cycles, self.seed = n, cycles, seed
         self.distances = DISTANCES | perceptual(lpips)
 

@@ -281,7 +281,7 @@ def generativeness(draw: Callable[[Array], Tensor], read: Predictor, codes: Arra
     for j, own in enumerate(owners):
         mine = np.arange(codes.shape[1]) == own
         by_own, by_rest = (
-            float((read(draw(np.where(moved, far, codes))) - before)[:, j].abs().mean() / read.ranges[j])
+            float((read(draw(np.where(moved, far, codes))) - before)[:, j].abs().mean() / read.attributes.ranges[j])
             for moved in (mine, ~mine)
         )
         found.append(abs(by_own - by_rest))

@@ -79,7 +79,7 @@ class Interventions(Metric):
 
 def compare(do: str, who: str, attributes: Attributes, truth: CausalGraph, found: Mapping[str, Tensor]) -> Row:
     """One row of the table, from the attributes [n, d] read off images, those read before, and those wanted."""
-    scale = percent(attributes)
+    scale = 100 / attributes.ranges
     read, before, wanted = (found[key] for key in ("read", "before", "wanted"))
     error = (read - wanted).abs().mean(dim=0) * scale
     moved = (read - before).abs().mean(dim=0) * scale
@@ -120,11 +120,6 @@ def skill(found: Mapping[str, Tensor]) -> float:
 
 def held_out(read: Predictor, seen: Tensor, values: Tensor) -> Iterator[Row]:
     """The predictor's own error per attribute, in per cent of the range, from what it saw and what is there [n, d]."""
-    error = (seen - values).abs().mean(dim=0) * percent(read.attributes)
+    error = read.percent(seen - values).mean(dim=0)
     for j, attribute in enumerate(read.attributes):
         yield {"do": attribute.name, "row": "predictor", "intended": float(error[j])}
-
-
-def percent(attributes: Attributes) -> Tensor:
-    """What makes per cent of a range [d] of an error; a step from label to label counts as the whole of it."""
-    return 100 / torch.tensor([a.high - a.low if a.kind == "continuous" else 1.0 for a in attributes])

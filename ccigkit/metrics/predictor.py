@@ -57,14 +57,9 @@ class Predictor:
         high = torch.tensor([attribute.high for attribute in self.attributes])
         return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
 
-    @property
-    def ranges(self) -> Tensor:
-        """The attributes' ranges [d]; that of a label is 1, whatever degrees were seen."""
-        return torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self.attributes])
-
     def percent(self, difference: Tensor) -> Tensor:
         """Absolute differences of attributes [n, d] in per cent of the attributes' ranges."""
-        return difference.abs() * 100 / self.ranges
+        return difference.abs() * 100 / self.attributes.ranges
 
 
 @dataclass(frozen=True)

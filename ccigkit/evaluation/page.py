@@ -18,11 +18,11 @@ from markupsafe import Markup, escape
 from PIL import Image
 from torch import Tensor
 
-from ccigkit.boards import CONTROLS, Board, Groups, boards, headlines
 from ccigkit.components import registry
-from ccigkit.drawings import curve_svg, graph_svg
-from ccigkit.evaluation import Estimate
-from ccigkit.exhibits import Exhibit, spelled
+from ccigkit.evaluation.boards import CONTROLS, Board, Groups, boards, headlines
+from ccigkit.evaluation.drawings import curve_svg, graph_svg
+from ccigkit.evaluation.exhibits import Exhibit, spelled
+from ccigkit.evaluation.measure import Estimate
 from ccigkit.files import write_text
 from ccigkit.images import to_bytes
 
@@ -40,7 +40,7 @@ def write_report(path: Path, groups: Groups, exhibits: Sequence[Exhibit], comman
     every = next(iter(groups.values()))[0]
     page = (
         environment()
-        .get_template("report.html")
+        .get_template("page.html")
         .render(
             title=", ".join(groups),
             glance=glance,
@@ -60,7 +60,7 @@ def write_report(path: Path, groups: Groups, exhibits: Sequence[Exhibit], comman
 def environment() -> Environment:
     """What the template is filled in with."""
     filled = Environment(
-        loader=PackageLoader("ccigkit", "templates"),
+        loader=PackageLoader("ccigkit.evaluation"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""Evaluation: a model, ours or anybody's, against a data set, metric by metric."""
+"""One model, ours or anybody's, against a data set, metric by metric; and the means over several seeds."""
 
 from __future__ import annotations
 

@@ -18,17 +18,17 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from ccigkit.boards import boards, headlines, terminal_table
 from ccigkit.components import build
 from ccigkit.config import Config, Tables
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import QUICK, Evaluation, Found, Options, evaluate, pooled, reader, resolved
-from ccigkit.exhibits import exhibit
+from ccigkit.evaluation.boards import boards, headlines, terminal_table
+from ccigkit.evaluation.exhibits import exhibit
+from ccigkit.evaluation.measure import QUICK, Evaluation, Found, Options, evaluate, pooled, reader, resolved
+from ccigkit.evaluation.page import write_report
+from ccigkit.evaluation.requery import requery
 from ccigkit.files import write_json
-from ccigkit.htmlreport import write_report
 from ccigkit.interfaces import DataModule, ImageModel
 from ccigkit.model import CausalImageModel, load_model
-from ccigkit.requery import requery
 from ccigkit.run import Run
 from ccigkit.training import choose_device
 

@@ -11,7 +11,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ccigkit.evaluation import Estimate, Evaluation, Pooled, pooled
+from ccigkit.evaluation.measure import Estimate, Evaluation, Pooled, pooled
 
 CONTROLS = ("drawn", "no graph", "identity", "resample", "oracle", "shuffled", "predictor")
 ROWS = ("model", *CONTROLS)  # in every table in this order, any others after the model

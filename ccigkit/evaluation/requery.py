@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,12 +12,12 @@ from ccigkit.attributes import Table
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, find_cycle
 from ccigkit.interfaces import SCM, DataModule, RenderedData, Row, Structure
-from ccigkit.metrics.answers import Answer, device_of, edit, respondents, sample
+from ccigkit.metrics.answers import AbductedByOurs, Do, device_of, respondents, sample
 from ccigkit.metrics.counterfactual import Kept
 from ccigkit.metrics.graph import against, random_graph
 from ccigkit.metrics.interventional import Interventional, true_settings
 from ccigkit.metrics.predictor import Pictures, look, predictor
-from ccigkit.metrics.questions import Question, ask
+from ccigkit.metrics.questions import ask
 from ccigkit.metrics.truth import Truth
 from ccigkit.model import CausalImageModel
 from ccigkit.objectives.terms import fit_mechanisms
@@ -74,20 +73,24 @@ def errors(models: Mapping[Who, CausalImageModel], data: RenderedData, truth: Tr
     """How far everybody's counterfactuals are from the true ones, the controls' too."""
     model = models["as trained", 0]
     own = respondents(model, data)
-    answers: dict[Who, Answer] = {who: partial(answer, asked) for who, asked in models.items()}
-    answers |= {(who, 0): own[who] for who in CONTROLS}
     score = truth.scorer(model, data)
     kept: dict[Who, Kept] = defaultdict(Kept)
     for question in ask(model, data, truth.n, truth.seed):
-        for who, asked in answers.items():
-            kept[who].add(score(question, Pictures(asked(question))))
+        looked = AbductedByOurs(model, question.images, question.values)
+        for who, asked in models.items():
+            kept[who].add(score(question, Pictures(answer(asked, looked, question.do))))
+        for control in CONTROLS:
+            kept[control, 0].add(score(question, Pictures(own[control](question))))
     rows = {who: next(iter(truth.rows({("", who[0]): scores.joined()}, data))) for who, scores in kept.items()}
     return {who: {k: float(row[k]) for k in SHOWN if k in row} for who, row in rows.items()}
 
 
-def answer(model: CausalImageModel, question: Question) -> torch.Tensor:
-    """What a model makes of the images [b, c, h, w] of a question."""
-    return edit(model, question.images, question.values, question.do)
+def answer(model: CausalImageModel, looked: AbductedByOurs, do: Do) -> torch.Tensor:
+    """What a model makes of images [b, c, h, w] that the same encoder has looked at, under whatever graph.
+
+    Of their codes u alone depends on the graph, and `predict` takes it anew from z.
+    """
+    return looked.detailed(model.predict(looked.codes, do, detail=False))
 
 
 def distances(
