@@ -71,7 +71,7 @@ def write(name: str, text: str) -> str:
         (("train.step=3",), "'step': did you mean 'steps'?"),
         (("train.name=me",), "unknown option of train: 'name'"),
         (("scm.hidden=many",), "scm.hidden: input should be a valid integer"),
-        (("--structure", "known", "structure.graph=2024"), "got 2024; text that reads as a number goes in quotes: '\"2024\"'"),
+        (("--structure", "known", "structure.graph=2024"), "text that reads as a number goes in quotes: '\"2024\"'"),
         (("objective.rate=nan",), "objective.rate"),
         (("objective.divergence=kull",), "objective.divergence"),
         (("train.schedule=later",), "'freeze', 'finetune' or 'joint'"),
