@@ -104,7 +104,7 @@ def distances(
     values = torch.as_tensor(test.values).float()
     found: dict[Who, list[Figures]] = defaultdict(list)
     for setting in true_settings(read, data, n, generator):
-        views = {who: read.view(torch.cat([*sample(model, n, setting.do, seed)])) for who, model in models.items()}
+        views = {who: read.views(sample(model, n, setting.do, seed)) for who, model in models.items()}
         views["identity", 0] = shown[torch.arange(min(n, len(test)))]
         views["resample", 0] = shown[setting.nearest(values)[:n]]
         views["oracle", 0] = setting.again

@@ -55,8 +55,8 @@ class Interventional(Metric):
         rows: list[Row] = []
         for setting in true_settings(read, data, self.n, generator):
             found = {
-                "model": read.view(torch.cat([*sample(model, self.n, setting.do, self.seed)])),
-                "no graph": read.view(torch.cat([some.hold(setting.do) for some in people])),
+                "model": read.views(sample(model, self.n, setting.do, self.seed)),
+                "no graph": read.views(some.hold(setting.do) for some in people),
                 "identity": shown[first],
                 "resample": shown[pool[setting.nearest(values[pool])[: self.n]]],
                 "oracle": setting.again,
@@ -95,7 +95,7 @@ def true_settings(read: Predictor, data: RenderedData, n: int, generator: torch.
         for asked in settings(attribute):
             drawn = as_drawn(attribute, torch.full((n,), asked))
             true, again = (
-                read.view(to_float(data.counterfactual(noise, {attribute.name: drawn}).images))
+                look(read, data.counterfactual(noise, {attribute.name: drawn}).images)
                 for noise in data.sample_noise(2 * n, generator).chunk(2)
             )
             yield Setting(j, {attribute.name: asked}, float(drawn[0]), true, again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,6 +57,11 @@ class Predictor:
         high = torch.tensor([attribute.high for attribute in self.attributes])
         return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
 
+    def views(self, chunks: Iterable[Tensor]) -> View:
+        """Both of images that come a few [b, c, h, w] at a time, so that never all are in memory."""
+        views = [self.view(chunk) for chunk in chunks]
+        return View(torch.cat([view.features for view in views]), torch.cat([view.attributes for view in views]))
+
     def percent(self, difference: Tensor) -> Tensor:
         """Absolute differences of attributes [n, d] in per cent of the attributes' ranges."""
         return difference.abs() * 100 / self.attributes.ranges
@@ -109,8 +114,7 @@ def predictor_hash(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> st
 
 def look(read: Predictor, images: Tensor) -> View:
     """What the predictor sees in images [n, c, h, w] as bytes, of which few are floats at a time."""
-    views = [read.view(to_float(chunk)) for chunk in images.split(256)]
-    return View(torch.cat([view.features for view in views]), torch.cat([view.attributes for view in views]))
+    return read.views(to_float(chunk) for chunk in images.split(256))
 
 
 def held_out_scores(read: Predictor, test: Split) -> list[Row]:
