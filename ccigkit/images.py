@@ -36,7 +36,8 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
     """
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("L" if model and model.image_shape[0] == 1 else "RGB")
+            upright = eight_bits(ImageOps.exif_transpose(file))
+            picture = upright.convert("L" if model and model.image_shape[0] == 1 else "RGB")
     except FileNotFoundError:
         raise DataError(f"there is no image {path}") from None
     except UnidentifiedImageError:
@@ -54,6 +55,13 @@ def read_image(path: str | Path, model: CausalImageModel | None = None, *, resiz
             picture = ImageOps.fit(ImageOps.fit(picture, _frame(picture, model.frame)), (width, height), BILINEAR)
     pixels = np.atleast_3d(np.array(picture))
     return to_float(torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of 16 bits with its upper eight, where Pillow's own conversion cuts all above 255 to white."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def spread(size: int, n: int) -> list[int]:

@@ -198,7 +198,11 @@ def _check_data(build: Callable[..., DataModule]) -> None:
         assert tuple(loaded.images.shape) == (len(loaded), *data.image_shape), "images are [n, c, h, w]"
         assert loaded.values.shape == (len(loaded), len(data.attributes)), "attributes are [n, d]"
         assert np.array_equal(build().load(split).values, loaded.values), "the same rows at every call"
-    assert np.array_equal(data.table().values, data.load("train").values), "the table is the training split's"
+    train = data.load("train")
+    assert np.array_equal(data.table().values, train.values), "the table is the training split's"
+    rows = [torch.tensor([1, 0]), torch.tensor([1])]  # batches of their own order and size, and a row again
+    for wanted, images in zip(rows, data.in_batches(rows), strict=True):
+        assert torch.equal(images, train.images[wanted]), "batches are the training images of the rows asked for"
     names = tuple(attribute.name for attribute in data.attributes)
     data.knowledge.needed(names)
     if data.truth is not None:

@@ -19,6 +19,7 @@ from ccigkit.components import options_of, signature_fault
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.crops import Crop, View
 from ccigkit.errors import DataError, UserError
+from ccigkit.images import read_image, to_bytes
 from tests.celeba_folder import ATTRIBUTES, faces, image_name, write_celeba
 from tests.data_folders import write_parquet
 
@@ -271,6 +272,13 @@ def test_every_kind_of_image_becomes_rgb(mode: str) -> None:
     assert pixels.shape == (3, 8, 8)
     assert pixels[:, :, :2].mean() < 60
     assert pixels[:, :, -2:].mean() > 180
+
+
+def test_grey_of_sixteen_bits_keeps_its_shades(tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((16, 16), 100 * 257, np.uint16)).save(path)
+    assert (View(Crop(0), 8).pixels(path.read_bytes()) == 100).all()
+    assert (to_bytes(read_image(path)) == 100).all()
 
 
 def test_turned_photographs_are_set_upright() -> None:

@@ -311,6 +311,8 @@ def test_data_is_listed_looked_at_and_prepared(tmp_path: Path) -> None:
     assert "train: 36 images of [3, 32, 32]" in prepared.out
     assert "test: 4 images of [3, 32, 32]" in prepared.out
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+    again = ccigkit("data", "prepare", "celeba", *(f"data.{option}" for option in options))  # as train takes them
+    assert again.out == prepared.out
 
 
 def test_what_is_resolved_is_validated_twice_alike() -> None:

@@ -66,11 +66,12 @@ def shards(tmp_path: Path) -> Callable[..., Shards]:
     )
 
 
-def test_is_a_component_and_keeps_the_contract(tmp_path: Path) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+def test_is_a_component_and_keeps_the_contract(tmp_path: Path, streamed: bool) -> None:
     assert signature_fault(Shards) is None
     assert all(option.help for option in options_of(Shards).values())
-    root = str(write_shards(tmp_path / "shards"))
-    testing.check(Shards, root=root, cache=str(tmp_path / "cache"), attributes=ATTRIBUTES, size=16)
+    root, cache = str(write_shards(tmp_path / "shards")), str(tmp_path / "cache")
+    testing.check(Shards, root=root, cache=cache, attributes=ATTRIBUTES, size=16, streamed=streamed)
 
 
 def test_shards_give_the_tensors_of_celeba(tmp_path: Path, shards: Callable[..., Shards]) -> None:

@@ -259,6 +259,28 @@ def test_a_table_of_nothing_but_names(tmp_path: Path, table: Callable[..., Image
         table()
 
 
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "inf"])
+@pytest.mark.parametrize("kind", ["continuous", "categorical"])
+def test_a_number_that_is_missing_is_refused_or_left_out(
+    tmp_path: Path, table: Callable[..., ImageTable], cell: str, kind: str
+) -> None:
+    """Wherever it is, in the test split too, which no training looks at."""
+    folder = shells(tmp_path / "shells")
+    size = [cell, *(str(1.5 * i) for i in range(1, 12))]
+    write_csv(folder / "shells.csv", {"photo": [f"{i:03d}.png" for i in range(12)], "size": size, "old": [0, 1] * 6})
+    with pytest.raises(DataError, match="size is empty or infinite in 1 rows"):
+        table(attributes=["size"], kinds={"size": kind})
+    with pytest.warns(UserWarning, match=r"not taken: size \(has (empty|infinite) cells\)"):
+        assert [attribute.name for attribute in table().attributes] == ["old"]
+
+
+def test_a_web_page_in_place_of_a_parquet_file_is_called_one(tmp_path: Path, table: Callable[..., ImageTable]) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "hub.parquet").write_text("<!DOCTYPE html><html></html>")
+    with pytest.raises(DataError, match=r"hub.parquet is an HTML page, not a parquet file"):
+        table(root=str(tmp_path / "hub.parquet"))
+
+
 def test_a_truncated_parquet_file(tmp_path: Path, table: Callable[..., ImageTable]) -> None:
     pytest.importorskip("pyarrow")
     hub = write_parquet(tmp_path / "hub")

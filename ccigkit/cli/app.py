@@ -276,7 +276,7 @@ def _resolve(
 
 
 def _resolve_data(name: str, settings: list[str]) -> Config:
-    return _resolve(None, None, {"data": name}, {}, [f"data.{setting}" for setting in settings])
+    return _resolve(None, None, {"data": name}, {}, [f"data.{setting.removeprefix('data.')}" for setting in settings])
 
 
 def _default_run(config: Config) -> Path:

@@ -82,6 +82,8 @@ def as_attribute(name: str, cells: Sequence[object], kind: Kind | None, where: P
     found = numbers(cells)
     if found is None:
         return _categorical(name, cells, kind, where)
+    if lost := int((~np.isfinite(found)).sum()):
+        raise DataError(f"{where}: {name} is empty or infinite in {lost} rows; fill or drop those rows")
     signs = binary(found)
     if kind == "binary" and signs is None:
         odd = next(value for value in found if value not in (-1, 0, 1))
@@ -116,11 +118,13 @@ def _natural(word: str) -> tuple[float, str]:
 def unfit(cells: Sequence[object]) -> str:
     """Why a column is not taken for an attribute unasked; empty where it is."""
     words = {"" if cell is None else str(cell).strip() for cell in cells}
-    if "" in words or "nan" in words:
+    if {"", "nan"} & {word.lower() for word in words}:
         return "has empty cells"
     if len(words) < 2:
         return "constant"
     found = numbers(cells)
+    if found is not None and not np.isfinite(found).all():
+        return "has infinite cells"
     if found is None:
         return f"{len(words)} different texts" if len(words) > min(MOST_CATEGORIES, len(cells) // 2) else ""
     return "numbers the rows" if len(cells) > 2 and (np.diff(found) == 1).all() else ""

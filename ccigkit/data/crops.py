@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch.nn.functional import interpolate
 
 from ccigkit.errors import DataError
+from ccigkit.images import eight_bits
 
 Pixels = npt.NDArray[np.uint8]
 Preset = Literal["dear", "benchmark", "causalgan", "began", "vaegan", "square", "whole"]
@@ -102,5 +103,5 @@ def _read(content: bytes, box: Callable[[int, int], tuple[int, int, int, int]]) 
                 return pixels
     with Image.open(io.BytesIO(content)) as file:
         ImageOps.exif_transpose(file, in_place=True)
-        image = file if file.mode == "RGB" else file.convert("RGB")
-        return np.array(image.crop(box(*image.size)))
+        image = eight_bits(file)
+        return np.array((image if image.mode == "RGB" else image.convert("RGB")).crop(box(*image.size)))

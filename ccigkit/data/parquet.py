@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ccigkit.data.sources import PARTS, Images, Names, Read
+from ccigkit.data.sources import PARTS, Images, Names, Read, refuse_html
 from ccigkit.errors import DataError
 
 
@@ -28,6 +28,7 @@ def _pyarrow(path: Path) -> Any:
 
 def _open(path: Path) -> Any:
     pyarrow = _pyarrow(path)
+    refuse_html(path, "a parquet file")
     try:
         return pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowInvalid) as error:
