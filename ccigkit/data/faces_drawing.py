@@ -140,8 +140,9 @@ class Face:
 
         self.skin = self.ramp(SKIN, skin) * mix(self.colour(WHITE), self.colour(PALE), self.old[:, None])
         self.shade = self.skin * self.colour((216, 178, 176))
-        self.hair = mix(self.ramp(HAIR, hue), self.colour(GREY), grey[:, None])
-        self.brow = 0.75 * self.hair + 0.25 * self.colour(INK)
+        natural = self.ramp(HAIR, hue)
+        self.hair = mix(natural, self.colour(GREY), grey[:, None])
+        self.brow = 0.75 * natural + 0.25 * self.colour(INK)  # brows grey late: they tell what colour the hair was
         self.whiskers = 0.5 * self.hair + 0.5 * self.colour(INK)  # dark enough to stand off every skin
         self.iris = self.ramp(IRIS, iris)
         self.background = self.ramp(BACKGROUND, background)
@@ -159,9 +160,13 @@ class Face:
 
 
 def draw_background(face: Face, canvas: FaceCanvas) -> None:
-    """Draw one soft colour with a lighter disc behind the head, and the shoulders, broader with Male."""
+    """Draw one soft colour with a lighter disc behind the head."""
     canvas.picture.copy_(face.background)
     canvas.paint(canvas.cover(ellipse(canvas.x, canvas.y + 0.02, 0.93, 0.93)), 0.75 * face.background + 0.25)
+
+
+def draw_shoulders(face: Face, canvas: FaceCanvas) -> None:
+    """Draw the shoulders, broader with Male, in front of long hair: no attribute hides the colour of the shirt."""
     part = canvas.window(-1, 1, 0.7, 1)
     part.paint(part.cover(ellipse(part.x, part.y - 1.35, mix(0.86, 1.1, face.male), 0.5)), face.shirt)
 
@@ -312,7 +317,7 @@ def draw_eyes(face: Face, canvas: FaceCanvas) -> None:
 
 
 def draw_brows(face: Face, canvas: FaceCanvas) -> None:
-    """Draw brows in the colour of the hair, thicker with Male."""
+    """Draw brows in the hair's own colour, thicker with Male."""
     part = canvas.window(-0.6, 0.6, -0.5, -0.15)
     ax = part.x.abs()
     bow = -0.31 - 0.05 * arch(ax, face.eye_x + 0.02, 0.2)
@@ -339,6 +344,7 @@ def _draw(degrees: Tensor, identity: Tensor, size: int) -> Tensor:
     face = Face(degrees, identity)
     draw_background(face, canvas)
     draw_back_hair(face, canvas)
+    draw_shoulders(face, canvas)
     draw_neck(face, canvas)
     distance = head_distance(face, canvas)
     head = draw_head(face, canvas, distance)
