@@ -114,8 +114,14 @@ def test_kinds_of_backbone_mix(tmp_path: Path) -> None:
     train(tmp_path / "run", *names, "encoder.width=8", "generator.width=8", "discriminator.width=8")
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_latent_without_a_residual_trains(objective: str, tmp_path: Path) -> None:
+    train(tmp_path / "run", "train.latent=4", f"objective.name={objective}")
+
+
 def test_the_published_terms_alone_train(tmp_path: Path) -> None:
-    off = ("reconstruction", "cycle", "bottleneck", "interventional", "mechanism")
+    others = ("bottleneck", "independence", "invariance", "minimality")
+    off = ("reconstruction", "cycle", "interventional", "mechanism", *others)
     train(tmp_path / "run", *(f"objective.{term}=0.0" for term in off), "objective.divergence=kl", "scm.name=linear")
 
 

@@ -36,7 +36,7 @@ from ccigkit.networks.dcgan import DCGANDiscriminator
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
-from ccigkit.objectives.terms import supervision
+from ccigkit.objectives.terms import Dependence, supervision
 from ccigkit.scm.linear import LinearSCM
 from ccigkit.scm.nonlinear import NonlinearSCM
 from ccigkit.structure.known import Known
@@ -513,6 +513,32 @@ def test_supervision_is_zero_at_a_perfect_reading_and_nowhere_else(kind: str) ->
     assert float(gradient.abs().max()) < 1e-6
     for error in (-0.5, 0.5):
         assert float(supervision(latents + error, latents, attributes)) > 0.1
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_dependence_is_the_mean_square_of_what_the_attributes_tell(binary: bool) -> None:
+    torch.manual_seed(0)
+    latents = torch.randn(12_800, 3)
+    latents = latents.sign() if binary else latents
+    own = torch.randn(12_800, 2)
+    told = torch.stack([0.6 * latents[:, 0], 0.8 * latents[:, 1] * latents[:, 2]], dim=1)
+    for residual, expected in ((own, 0.0), (own + told, (0.36 + 0.64) / 2)):
+        dependence = Dependence(latents, 2)
+        batches = [dependence(residual[i : i + 16], latents[i : i + 16]) for i in range(0, 12_800, 16)]
+        assert torch.stack(batches[300:]).mean() == pytest.approx(expected, abs=0.06)
+
+
+def test_descending_dependence_forgets_the_attribute_and_keeps_the_rest() -> None:
+    torch.manual_seed(0)
+    latents, own = torch.randn(12_800, 2), torch.randn(12_800, 1)
+    weights = nn.Parameter(torch.tensor([[1.0], [1.0]]))  # of the attribute in the residual, and of its own
+    dependence, optimizer = Dependence(latents, 1), torch.optim.SGD([weights], lr=0.05)
+    for i in range(0, 12_800, 16):
+        optimizer.zero_grad()
+        dependence(torch.cat([latents[i : i + 16, :1], own[i : i + 16]], dim=1) @ weights, latents[i : i + 16]).backward()
+        optimizer.step()
+    assert abs(float(weights[0])) < 0.1
+    assert float(weights[1]) == pytest.approx(1, abs=0.15)
 
 
 def test_rendered_data_is_what_the_truth_says() -> None:

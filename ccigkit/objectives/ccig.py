@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccigkit.interfaces import Batch, Discriminator, Intervention, JointStructure, Objective, Phase
 from ccigkit.model import CausalImageModel, unchanged
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
-from ccigkit.objectives.terms import fit_mechanisms, frozen, structure_terms, supervision
+from ccigkit.objectives.terms import Dependence, fit_mechanisms, frozen, structure_terms, supervision
 
 MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
 
@@ -37,8 +37,8 @@ class CCIG(Objective):
     Huang et al. (FITEE 2024) give the adversarial, the supervised and the structure terms. The rest answers what plain
     bidirectional training leaves open: an encoder that forgets what the generator needs (`reconstruction`), a
     generator that ignores latents (`cycle`), a residual that remembers what an intervention should change
-    (`bottleneck`) and that means another person when an attribute is another (`invariance`), and effects that hardly
-    ever contradicted their causes in the data (`interventional`: half of the generated images are counterfactuals under
+    (`bottleneck`) or say again what the attributes say (`independence`), and effects that hardly ever contradicted
+    their causes in the data (`interventional`: half of the generated images are counterfactuals under
     random do(), judged by their looks and by the encoder; `minimality`: they change no more than they must).
 
     Args:
@@ -51,6 +51,7 @@ class CCIG(Objective):
         invariance: weight of the squared error of E(G(z)) on the residual, for which both answer.
         minimality: weight of the share of pixels that a counterfactual changes.
         bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
+        independence: weight of what the attributes tell of the residual, the mean square of E[r | y].
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
         noise: standard deviation of the noise laid over every image that the encoder reads in training.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
@@ -75,6 +76,7 @@ class CCIG(Objective):
         invariance: float = 0.2,
         minimality: float = 0.1,
         bottleneck: float = 1e-3,
+        independence: float = 1.0,
         interventional: float = 0.5,
         noise: float = 0.1,
         mechanism: float = 1.0,
@@ -84,10 +86,16 @@ class CCIG(Objective):
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
-        self.invariance, self.minimality = invariance, minimality
-        self.bottleneck, self.interventional, self.mechanism = bottleneck, interventional, mechanism
+        residual = model.latent_size - model.scm.size
+        self.invariance, self.independence = (invariance, independence) if residual else (0.0, 0.0)
+        self.minimality, self.bottleneck = minimality, bottleneck
+        self.interventional, self.mechanism = interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
+        self._dependence = Dependence(latents, residual)
         self._pairs: Pairs | None = None
+
+    def parts(self) -> dict[str, nn.Module]:
+        return super().parts() | {"dependence": self._dependence}  # nothing to descend, but a state to resume from
 
     def rates(self) -> Mapping[str, float]:
         slow = {"scm": self.scm_rate, "structure": self.scm_rate}
@@ -121,6 +129,9 @@ class CCIG(Objective):
             _, std = model.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
+        if self.independence:
+            with torch.autocast(mean.device.type, enabled=False):
+                terms["independence"] = self.independence * self._dependence(mean, batch.attributes)
         prior = torch.cat([model.prior(half - held), self._counterfactuals(latent[:held])])
         # The first half of the batch is drawn again from its true attributes, so that the generator learns what they
         # look like before the encoder can read them.

@@ -1,4 +1,4 @@
-"""Terms that several objectives share: supervision by the attributes, and the mechanisms' fit to them."""
+"""Terms that several objectives share: supervision, the mechanisms' fit, and what the residual knows of attributes."""
 
 from __future__ import annotations
 
@@ -63,3 +63,40 @@ def frozen(module: nn.Module) -> Iterator[None]:
     yield
     for parameter, want in wanted:
         parameter.requires_grad_(want)
+
+
+class Dependence(nn.Module):
+    """How much attributes [b, d] tell of a residual [b, m]: the mean square of E[r | y], which the prior says is 0.
+
+    E[r | y] is taken to be linear in the latents y_i and their products y_i y_j, uncorrelated and of unit variance over
+    the training table [n, d]. Its coefficients are a running average over the batches before: the batch that is judged
+    has no part in them, so that chance correlations of a small batch cost nothing.
+    """
+
+    centre: Tensor
+    whiten: Tensor
+    told: Tensor
+
+    def __init__(self, latents: Tensor, size: int, *, memory: float = 0.99) -> None:
+        super().__init__()
+        self.memory = memory
+        features = products(latents[:: max(1, len(latents) // 10_000)].double())
+        variances, axes = torch.linalg.eigh(torch.cov(features.T))
+        kept = variances > 1e-4 * variances[-1]  # y^2 says nothing new of a y that has but two values
+        self.register_buffer("centre", features.mean(dim=0).float())
+        self.register_buffer("whiten", (axes[:, kept] / variances[kept].sqrt()).float())
+        self.register_buffer("told", self.whiten.new_zeros(self.whiten.shape[1], size))
+
+    def forward(self, residual: Tensor, latents: Tensor) -> Tensor:
+        """The estimate for a batch, a scalar; takes the batch into the average afterwards."""
+        features = (products(latents) - self.centre) @ self.whiten
+        dependence = (residual * (features @ self.told)).mean()
+        with torch.no_grad():
+            self.told = torch.lerp(features.T @ residual / len(residual), self.told, self.memory)
+        return dependence
+
+
+def products(latents: Tensor) -> Tensor:
+    """Latents [n, d] and all their products by twos, [n, d + d (d + 1) / 2]."""
+    first, second = torch.triu_indices(latents.shape[1], latents.shape[1], device=latents.device)
+    return torch.cat([latents, latents[:, first] * latents[:, second]], dim=1)
