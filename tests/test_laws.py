@@ -524,7 +524,7 @@ def test_dependence_is_the_mean_square_of_what_the_attributes_tell(binary: bool)
     told = torch.stack([0.6 * latents[:, 0], 0.8 * latents[:, 1] * latents[:, 2]], dim=1)
     for residual, expected in ((own, 0.0), (own + told, (0.36 + 0.64) / 2)):
         dependence = Dependence(latents, 2)
-        batches = [dependence(residual[i : i + 16], latents[i : i + 16]) for i in range(0, 12_800, 16)]
+        batches = [dependence(*pair) for pair in zip(residual.split(16), latents.split(16), strict=True)]
         assert torch.stack(batches[300:]).mean() == pytest.approx(expected, abs=0.06)
 
 
@@ -533,9 +533,9 @@ def test_descending_dependence_forgets_the_attribute_and_keeps_the_rest() -> Non
     latents, own = torch.randn(12_800, 2), torch.randn(12_800, 1)
     weights = nn.Parameter(torch.tensor([[1.0], [1.0]]))  # of the attribute in the residual, and of its own
     dependence, optimizer = Dependence(latents, 1), torch.optim.SGD([weights], lr=0.05)
-    for i in range(0, 12_800, 16):
+    for told, mine in zip(latents.split(16), own.split(16), strict=True):
         optimizer.zero_grad()
-        dependence(torch.cat([latents[i : i + 16, :1], own[i : i + 16]], dim=1) @ weights, latents[i : i + 16]).backward()
+        dependence(torch.cat([told[:, :1], mine], dim=1) @ weights, told).backward()
         optimizer.step()
     assert abs(float(weights[0])) < 0.1
     assert float(weights[1]) == pytest.approx(1, abs=0.15)
