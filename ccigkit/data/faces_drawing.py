@@ -43,7 +43,7 @@ PALE: Colour = (226, 232, 240)  # what age takes from the skin: its warmth
 LENS: Colour = (170, 215, 240)
 WHITE: Colour = (255, 255, 255)
 
-STRETCH = 1.08  # the degrees that the causal model reaches go from about 0.04 to 0.96: draw them as 0 to 1
+REACH = (2.3,) * 3 + (2.9,) * 8  # the scores (log odds of the degrees) that the causal model reaches, either way
 PIXELS_PER_CHUNK = 1 << 19  # 128 faces at 64 px: the masks of one chunk stay in the processor's cache
 
 
@@ -125,7 +125,9 @@ class Face:
     """What the parts share: every degree by its short name, the main measures, and the colours."""
 
     def __init__(self, degrees: Tensor, identity: Tensor) -> None:
-        columns = (STRETCH * (degrees - 0.5) + 0.5).clamp(0, 1)[..., None, None].unbind(1)
+        # Drawn by score: a step of it moves an edge as far at the ends as in the middle, so that all noise can be seen.
+        places = 0.5 + 0.5 * degrees.logit(1e-3) / degrees.new_tensor(REACH)
+        columns = places.clamp(0, 1)[..., None, None].unbind(1)
         self.male, young, self.smile, self.gape, cheek, self.narrow = columns[:6]
         self.bald, no_beard, lips, grey, glasses = columns[6:]
         self.old, self.beard = 1 - young, 1 - no_beard
