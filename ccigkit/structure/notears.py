@@ -11,7 +11,7 @@ from ccigkit.structure.equations import EquationLearner, Equations, Model, Model
 from ccigkit.structure.minimise import minimise
 
 H_TOLERANCE, RHO_MAX = 1e-8, 1e16
-STEEPER = 3  # how fast the price of cycles rises; tenfold, as published, ends in worse optima (d=50, 8 seeds: SHD 9.8, not 6.8)
+STEEPER = 3  # the price's next rise; tenfold, as published, ends in worse optima (SHD 9.8 for 6.8, d=50, 8 seeds)
 TERMS, LARGEST = 8, 300.0  # of the exponential's series, at a norm below 1/2; and of the norm
 
 
