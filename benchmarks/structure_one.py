@@ -118,22 +118,27 @@ def shd(a: Edges, b: Edges) -> int:
 
 def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
     """One of ours, on a table of these rows."""
-    from ccigkit.attributes import Attribute, Table
     from ccigkit.components import build
     from ccigkit.graph import Knowledge
 
-    kind = "binary" if cell.binary else "continuous"
-
     def learn(rows: Matrix) -> Any:
-        names = tuple(f"x{j}" for j in range(rows.shape[1]))
-        table = Table.fit([Attribute(n, kind) for n in names], rows)
-        return build("structure", {"name": name, **options}, {"names": names}).learn(table, Knowledge()).adjacency
+        table = tabled(rows, cell)
+        learner = build("structure", {"name": name, **options}, {"names": table.names})
+        return learner.learn(table, Knowledge()).adjacency
 
     return learn
 
 
+def tabled(rows: Matrix, cell: Cell) -> Any:
+    """The rows [n, d] as a table of ours."""
+    from ccigkit.attributes import Attribute, Table
+
+    kind = "binary" if cell.binary else "continuous"
+    return Table.fit([Attribute(f"x{j}", kind) for j in range(rows.shape[1])], rows)
+
+
 def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
-    """PC, GES, GRaSP or BOSS; `lambda` is the price of a parameter in their BIC."""
+    """PC, GES, GRaSP or BOSS; `lambda` is the price of a parameter in their BIC; `directed=ours` is explained below."""
     from causallearn.search.ConstraintBased.PC import pc
     from causallearn.search.PermutationBased.BOSS import boss
     from causallearn.search.PermutationBased.GRaSP import grasp
@@ -152,7 +157,25 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Lear
             marks = {"boss": boss, "grasp": grasp}[name](rows, score, parameters=prices, verbose=False).graph
         return (marks == -1) & (marks.T != 0)  # [i, j] == -1 is a tail at i: i -> j, or i - j where both are
 
-    return learn
+    return directed_by_us(learn, cell) if options.get("directed") == "ours" else learn
+
+
+def directed_by_us(learn: Learn, cell: Cell) -> Learn:
+    """The same learner on columns in the order in which ours sees them, its answer made a DAG by our rule.
+
+    Where colliders contradict each other, PC's answer depends on the order of the columns; and it may have cycles.
+    """
+    from ccigkit.graph import Knowledge
+    from ccigkit.structure.common import canonical
+    from ccigkit.structure.equivalence import member
+
+    def learn_dag(rows: Matrix) -> Any:
+        table = tabled(rows, cell)
+        ordered = canonical(table)
+        found = learn(ordered.values)
+        return member(found | found.T, found & ~found.T, ordered.names, Knowledge()).reordered(table.names).adjacency
+
+    return learn_dag
 
 
 def gcastle_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
