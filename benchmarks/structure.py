@@ -99,6 +99,12 @@ CLAIMS = {
         ("ccigkit:auto",),
         (*ORDER_PEERS, "causal-learn:pc", "gcastle:notears-mlp", "dagma:mlp"),
     ),
+    "auto-mixed": Claim(
+        "auto, numbers, labels and categories",
+        ("mixed-d10-n1000-std", "mixed-d20-n5000-std"),
+        ("ccigkit:auto", "ccigkit:pc"),
+        (*ORDER_PEERS, "causal-learn:pc", "gcastle:notears", "dagma:linear"),  # to which all are numbers
+    ),
     "notears-mlp": Claim(
         "NOTEARS, networks",
         ("mlp-d10-n1000-raw",),

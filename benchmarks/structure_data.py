@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,13 +12,19 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
 Edges = npt.NDArray[np.bool_]
-Model = Literal["linear", "logistic", "mlp"]
+Model = Literal["linear", "logistic", "mlp", "mixed"]
+Kind = Literal["continuous", "binary", "categorical"]
 Scale = Literal["raw", "std"]
+MIXED: tuple[Kind, ...] = ("continuous", "binary", "categorical", "continuous", "binary")  # and so on
+LEVELS = 3  # of a categorical attribute
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table is drawn from: the model, the number of attributes and of rows, and whether it is standardised."""
+    """What a table is drawn from: the model, the number of attributes and of rows, and whether it is standardised.
+
+    Labels are never standardised, only numbers.
+    """
 
     model: Model
     d: int
@@ -41,9 +48,11 @@ class Cell:
         return f"{self.model}-d{self.d}-n{self.n}-{self.scale}"
 
     @property
-    def binary(self) -> bool:
-        """Whether its attributes are labels 0 and 1."""
-        return self.model == "logistic"
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of its attributes."""
+        if self.model == "mixed":
+            return tuple(MIXED[i % len(MIXED)] for i in range(self.d))
+        return ("binary" if self.model == "logistic" else "continuous",) * self.d
 
 
 def draw(cell: Cell, seed: int) -> tuple[Matrix, Edges]:
@@ -53,9 +62,14 @@ def draw(cell: Cell, seed: int) -> tuple[Matrix, Edges]:
     order = np.argsort(truth_depth(truth), kind="stable")
     rows = np.zeros((cell.n, cell.d))
     for j in order:
-        rows[:, j] = follow(cell.model, rows[:, truth[:, j]], rng)
+        causes = np.flatnonzero(truth[:, j])
+        if cell.model == "mixed":
+            rows[:, j] = follow_any(cell.kinds[j], [(cell.kinds[c], rows[:, c]) for c in causes], cell.n, rng)
+        else:
+            rows[:, j] = follow(cell.model, rows[:, causes], rng)
     if cell.scale == "std":
-        rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+        numbers = np.array(cell.kinds) == "continuous"
+        rows[:, numbers] = standardised(rows[:, numbers])
     return rows, truth
 
 
@@ -93,6 +107,30 @@ def follow(model: Model, causes: Matrix, rng: np.random.Generator) -> Matrix:
     if model == "logistic":
         return (rng.random(n) < 1 / (1 + np.exp(-score))).astype(np.float64)
     return np.asarray(score + rng.normal(size=n))
+
+
+def follow_any(kind: Kind, causes: Sequence[tuple[Kind, Matrix]], n: int, rng: np.random.Generator) -> Matrix:
+    """One attribute [n] of a kind from its causes [n] of theirs: a generalised linear model.
+
+    A number has unit noise, a label 0 or 1 a logistic score, a category the largest of its scores with Gumbel noise.
+    Each cause enters standardised, or, a category, as one weight per level and score.
+    """
+    scores = np.zeros((n, LEVELS if kind == "categorical" else 1))
+    for of, cause in causes:
+        if of == "categorical":
+            scores += weights((LEVELS, scores.shape[1]), rng)[cause.astype(int)]
+        else:
+            scores += standardised(cause)[:, None] * weights((1, scores.shape[1]), rng)
+    if kind == "categorical":
+        return np.asarray((scores + rng.gumbel(size=scores.shape)).argmax(axis=1), dtype=np.float64)
+    if kind == "binary":
+        return (rng.random(n) < 1 / (1 + np.exp(scores.mean() - scores[:, 0]))).astype(np.float64)
+    return np.asarray(scores[:, 0] + rng.normal(size=n))
+
+
+def standardised(rows: Matrix) -> Matrix:
+    """Rows [n, ...] with mean 0 and variance 1."""
+    return np.asarray((rows - rows.mean(axis=0)) / rows.std(axis=0))
 
 
 def weights(shape: tuple[int, ...], rng: np.random.Generator) -> Matrix:

@@ -133,8 +133,8 @@ def tabled(rows: Matrix, cell: Cell) -> Any:
     """The rows [n, d] as a table of ours."""
     from ccigkit.attributes import Attribute, Table
 
-    kind = "binary" if cell.binary else "continuous"
-    return Table.fit([Attribute(f"x{j}", kind) for j in range(rows.shape[1])], rows)
+    kinds = cell.kinds[: rows.shape[1]]  # the tiny table's are the first
+    return Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(kinds)], rows)
 
 
 def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
@@ -146,7 +146,7 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Lear
 
     score = options.get("score", "local_score_BIC_from_cov")
     prices = {"lambda_value": options["lambda"]} if "lambda" in options else None
-    test = options.get("test", "gsq" if cell.binary else "fisherz")
+    test = options.get("test", "gsq" if set(cell.kinds) == {"binary"} else "fisherz")
 
     def learn(rows: Matrix) -> Any:
         if name == "pc":

@@ -36,7 +36,7 @@ def record(method: str, seed: int = 0, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["linear-d8-n400-raw", "mlp-d8-n400-std", "logistic-d8-n400-raw"])
+@pytest.mark.parametrize("name", ["linear-d8-n400-raw", "mlp-d8-n400-std", "logistic-d8-n400-raw", "mixed-d8-n400-std"])
 def test_a_table_follows_its_graph(data: ModuleType, name: str) -> None:
     cell = data.Cell.parse(name)
     assert str(cell) == name
@@ -47,7 +47,8 @@ def test_a_table_follows_its_graph(data: ModuleType, name: str) -> None:
     again, _ = data.draw(cell, 3)
     np.testing.assert_array_equal(again, rows)
     assert not np.array_equal(data.draw(cell, 4)[1], truth)
-    assert set(np.unique(rows)) == {0, 1} if cell.binary else len(np.unique(rows)) == rows.size
+    distinct = {"continuous": 400, "binary": 2, "categorical": 3}
+    assert [len(np.unique(column)) for column in rows.T] == [distinct[kind] for kind in cell.kinds]
     roots = rows[:, ~truth.any(axis=0)]
     assert abs(np.corrcoef(roots, rowvar=False) - np.eye(roots.shape[1])).max() < 0.2
 
