@@ -7,10 +7,8 @@ the reading of a binary attribute in between. The map is fitted once, on the tra
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -260,54 +258,3 @@ def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, float
             raise ConfigError(f"--do {setting}: {text!r} is not a value of the {attribute.kind} {name}") from None
         attribute.intervention(do[name])
     return do
-
-
-def read_table(path: Path) -> Table:
-    """A bare table of attributes from a .csv file with a header, or a .parquet file; kinds are inferred.
-
-    Raises:
-        DataError: where the file is missing or a cell is not a number.
-    """
-    if not path.is_file():
-        raise DataError(f"there is no table {path}")
-    if path.suffix == ".parquet":
-        names, columns = _read_parquet(path)
-    else:
-        names, columns = _read_csv(path)
-    attributes = [Attribute(name, infer_kind(columns[:, j])) for j, name in enumerate(names)]
-    return Table.fit(attributes, columns)
-
-
-def _read_csv(path: Path) -> tuple[list[str], Values]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a table of comma-separated text: {error}") from None
-    if len(rows) < 3:
-        raise DataError(f"{path} needs a header and at least two rows")
-    names = [name.strip() for name in rows[0]]
-    columns = np.empty((len(rows) - 1, len(names)))
-    for line, row in enumerate(rows[1:]):
-        if len(row) != len(names):
-            raise DataError(f"{path}, line {line + 2}: {len(row)} cells, but the header has {len(names)}")
-        for j, cell in enumerate(row):
-            try:
-                columns[line, j] = float(cell) if cell.strip() else np.nan
-            except ValueError:
-                raise DataError(f"{path}, line {line + 2}: {names[j]} is {cell!r}, not a number") from None
-    return names, columns
-
-
-def _read_parquet(path: Path) -> tuple[list[str], Values]:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise DataError(f"reading {path} needs pyarrow: pip install pyarrow, or give a .csv") from None
-    try:
-        content = parquet.read_table(path)
-        names = list(content.column_names)
-        columns = np.column_stack([np.asarray(content[name].to_numpy(), dtype=np.float64) for name in names])
-    except (OSError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is no table, or has a column that is not numbers: {error}") from None
-    return names, columns

@@ -12,9 +12,10 @@ from typing import Any, cast, get_args
 import torch
 from rich.console import Console
 
-from ccigkit.attributes import Table, read_table
+from ccigkit.attributes import Table
 from ccigkit.components import build, registry
 from ccigkit.config import BACKBONE, Config
+from ccigkit.data.columns import read_table, told
 from ccigkit.errors import ConfigError
 from ccigkit.files import cache_folder, write_json, write_text
 from ccigkit.graph import CausalGraph, Knowledge
@@ -98,13 +99,17 @@ def show_graph(
 ) -> None:
     """Learn and show the graph of a data set's attributes, or of a table in a file, without any images.
 
+    Of a table the data set `table` says which columns to take and of what kind they are.
+
     It is compared with the true graph, in the file `truth` or the data set's own, where there is one. With `samples` it
     is learned again from as many resamples, and what is written is their consensus.
     """
     if bad := [str(file) for file in out if file.suffix not in (".toml", ".png")]:
         raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
     if path is not None:
-        table, known = read_table(path), Knowledge()
+        choice = config.tables["data"]
+        table, known = read_table(path, choice["attributes"], choice["kinds"]), Knowledge()
+        console.print(f"{path}: {len(table.values)} rows; {told(table.attributes)}", highlight=False, markup=False)
     else:
         data: DataModule = build("data", config.tables["data"], {})
         table, known = data.table(), data.knowledge

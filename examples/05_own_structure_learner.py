@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ccigkit import CausalGraph, Knowledge, Table
-from ccigkit.attributes import read_table
+from ccigkit.data.columns import read_table
 from ccigkit.data.pendulum import Pendulum
 from ccigkit.graph import acyclic
 from ccigkit.interfaces import StructureLearner

@@ -147,15 +147,18 @@ def test_a_known_graph_that_cannot_be_is_named(toml: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a,b\n1,2\n1,3\n1,4\n", "attribute a is constant (1 in all 3 rows)"),
-        ("a,b\n1,2\n2,\n3,4\n", "attribute b has 1 missing values (NaN)"),
-        ("a,b\n1,2\n2,nan\n3,4\n", "attribute b has 1 missing values (NaN)"),
-        ("a,b\n1,2\n2,inf\n3,4\n", "attribute b"),
-        ("a,b\n1,2\n2,tall\n3,4\n", "line 3: b is 'tall', not a number"),
-        ("a,b\n1,2\n2\n3,4\n", "line 3: 1 cells, but the header has 2"),
-        ("a,b\n", "needs a header and at least two rows"),
-        ("", "needs a header and at least two rows"),
-        ("a,a\n1,2\n2,5\n3,4\n", "named twice"),
+        ("a,b\n1,2\n1,3\n1,7\n", "attribute a is constant (1 in all 3 rows)"),
+        ("a,b\n4,2\n2,\n3,4\n", "b is empty or infinite in 1 rows; fill or drop"),
+        ("a,b\n4,2\n2,nan\n3,4\n", "b is empty or infinite in 1 rows; fill or drop"),
+        ("a,b\n4,2\n2,inf\n3,4\n", "b is empty or infinite in 1 rows; fill or drop"),
+        ("a,b\n4,red\n2,\n3,blue\n5,red\n2,red\n9,blue\n", "b is empty in 1 rows; fill or drop"),
+        ("a,b\n4,2\n2,tall\n3,4\n", "b is 'tall' in row 2 of 3, where most others are numbers"),
+        ("a,b\n1,2\n2\n3,4\n", "row 3: 1 cells, but the header has 2"),
+        ("a,b\n", "needs a header and at least one row"),
+        ("", "needs a header and at least one row"),
+        ("a,b\n1,2\n", "needs at least two rows"),
+        ("a,a\n1,2\n2,5\n3,4\n", "two columns named 'a'"),
+        ("a;b\n1;2\n3;4\n", "no column can be an attribute: 'a;b' (2 different texts)"),
         ("a,b\n0.1,0.2\n0.2,0.4\n", "more rows than attributes"),
     ],
 )
@@ -172,6 +175,8 @@ def test_a_table_that_is_no_table_is_named() -> None:
     table = write("table.csv", "a,b\n" + "".join(f"{i % 7},{i % 5 + i % 7}.5\n" for i in range(40)))
     assert "knowledge" in ccigkit("graph", table, 'knowledge.roots=["c"]').refusal()
     assert "written as .toml or .png" in ccigkit("graph", table, "--out", "graph.svg").refusal()
+    assert "unknown column 'c'" in ccigkit("graph", table, 'data.attributes=["c"]').refusal()
+    assert "not both table.csv and --data faces" in ccigkit("graph", table, "--data", "faces").refusal()
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Deferred, inside a function: `load_model` finds components by name, and the checker builds models to check with.
 UPWARDS = {("model", "components")}
 # What the core reads of what it brings along, past the registry.
-EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {("experiment", part) for part in ("structure", "metrics")}
+EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {("experiment", part) for part in ("data", "structure", "metrics")}
 EXCEPTIONS |= {("evaluation", part) for part in ("metrics", "structure", "objectives")}
 # Between the parts that come along: metrics train a network of their own, with the objectives' supervision.
 NEIGHBOURS = {("metrics", "networks"), ("metrics", "objectives"), ("metrics", "structure")}
@@ -103,7 +103,7 @@ def test_the_core_meets_what_comes_along_through_the_registry_alone() -> None:
     assert past == EXCEPTIONS
     named = {name for path in MODULES if part_of(path) == "experiment" for name in imports_of(path)}
     tools = {f"structure.{tool}" for tool in ("bootstrap", "common", "compare", "sortability")}  # but no learner
-    tools |= {"metrics.predictor"}  # but no metric
+    tools |= {"data.columns", "metrics.predictor"}  # but no data set and no metric
     assert {name for name in named if name.split(".")[0] in BROUGHT} == tools
 
 

@@ -47,6 +47,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.
 Do = Annotated[
     list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
 ]
+TABLES = (".csv", ".tsv", ".parquet")
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
@@ -96,7 +97,7 @@ def train(
 def graph(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TABLE.csv|.parquet] [KIND.OPTION=VALUE]...", show_default=False),
+        typer.Argument(metavar="[TABLE.csv|.tsv|.parquet] [KIND.OPTION=VALUE]...", show_default=False),
     ] = None,
     config: ConfigFile = None,
     recipe: Recipe = None,
@@ -119,8 +120,11 @@ def graph(
     from ccigkit.experiment import show_graph
 
     given = arguments or []
-    table = Path(given[0]) if given and Path(given[0]).suffix in (".csv", ".parquet") and "=" not in given[0] else None
-    resolved = _resolve(config, recipe, {"data": data, "structure": structure}, {}, given[1:] if table else given)
+    table = Path(given[0]) if given and Path(given[0]).suffix in TABLES and "=" not in given[0] else None
+    if table and data:
+        raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
+    names = {"data": "table" if table else data, "structure": structure}
+    resolved = _resolve(config, recipe, names, {}, given[1:] if table else given)
     show_graph(resolved, table, out or [], _console(), truth=truth, samples=bootstrap, workers=workers)
 
 

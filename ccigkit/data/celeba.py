@@ -11,9 +11,9 @@ import numpy as np
 
 from ccigkit.attributes import Attribute, Attributes, Values
 from ccigkit.data.cache import OnBad
-from ccigkit.data.columns import binary, numbers
+from ccigkit.data.columns import binary, joined, numbers
 from ccigkit.data.crops import Preset
-from ccigkit.data.parquet import ParquetImages, parquet_files, parts_by_file, read_parquet_columns
+from ccigkit.data.parquet import ParquetImages, parquet_blocks, parquet_files, parts_by_file
 from ccigkit.data.reader import FileData, Rows
 from ccigkit.data.sources import PARTS, ImageFiles, Names, refuse_html, unique
 from ccigkit.errors import DataError, one_of
@@ -100,7 +100,7 @@ class CelebA(FileData):
     # --- as data hubs do ----------------------------------------------------------------------------------------------
 
     def _in_parquet(self, folder: Path, files: Sequence[Path]) -> Rows:
-        columns = read_parquet_columns(files)
+        columns = joined(parquet_blocks(files))
         images = ParquetImages.find(folder, files)
         for column in self.columns:
             if column not in columns:

@@ -52,23 +52,22 @@ def image_column(path: Path) -> str | None:
     return None
 
 
-def read_parquet_columns(paths: Sequence[Path]) -> dict[str, Sequence[object]]:
-    """The columns of some files under one another, without the image column.
+def parquet_blocks(paths: Sequence[Path]) -> Iterator[dict[str, Sequence[object]]]:
+    """The columns of some files under one another, without the image column, some rows at a time.
 
     Raises:
         DataError: where a file cannot be read or has other columns than the first.
     """
-    columns: dict[str, list[object]] = {}
+    wanted: set[str] = set()
     for path in paths:
         image = image_column(path)
         file = _open(path)
         names = [name for name in file.schema_arrow.names if name != image]
-        if columns and set(names) != set(columns):
-            raise DataError(f"{path} has other columns than {paths[0]}: {', '.join(sorted({*names} ^ {*columns}))}")
-        read = file.read(columns=names)
-        for name in names:
-            columns.setdefault(name, []).extend(read[name].to_pylist())
-    return dict(columns)
+        if wanted and set(names) != wanted:
+            raise DataError(f"{path} has other columns than {paths[0]}: {', '.join(sorted({*names} ^ wanted))}")
+        wanted = set(names)
+        for batch in file.iter_batches(columns=names):
+            yield {name: batch[name].to_pylist() for name in names}
 
 
 def parts_by_file(names: Sequence[str]) -> Names | None:

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ccigkit.attributes import KINDS, Attribute, Attributes, Kind
+from ccigkit.attributes import Attribute, Attributes, Kind
 from ccigkit.data.cache import OnBad
-from ccigkit.data.columns import Columns, as_attribute, read_columns, unfit
+from ccigkit.data.columns import Columns, as_attribute, joined, read_columns, told, unfit
 from ccigkit.data.crops import Preset
-from ccigkit.data.parquet import ParquetImages, image_column, parquet_files, parts_by_file, read_parquet_columns
+from ccigkit.data.parquet import ParquetImages, image_column, parquet_blocks, parquet_files, parts_by_file
 from ccigkit.data.reader import FileData, Rows
 from ccigkit.data.sources import PARTS, ImageFiles, Images, Names, unique
 from ccigkit.errors import DataError, one_of
@@ -104,7 +104,7 @@ def _read(place: Path, labels: str, image: str) -> Sheet:
     files = parquet_files(place)
     if files and not labels and image_column(files[0]):
         images = ParquetImages.find(place, files)
-        return Sheet(files[0], read_parquet_columns(files), images, np.array(list(images.entries)), "")
+        return Sheet(files[0], joined(parquet_blocks(files)), images, np.array(list(images.entries)), "")
     path = Path(labels).expanduser() if labels else _only_table(place if place.is_dir() else place.parent)
     if not path.is_file():
         raise DataError(f"there is no table {path}; set data.labels to the one of the images")
@@ -153,12 +153,7 @@ def _parts(sheet: Sheet, column: str) -> Names | None:
 
 def _report(sheet: Sheet, attributes: Sequence[Attribute], splits: str, unfits: Mapping[str, str]) -> str:
     """What was inferred, in one line."""
-    parts: dict[str, str] = {kind: ", ".join(_named(a) for a in attributes if a.kind == kind) for kind in KINDS}
     left_out = ", ".join(f"{name} ({why})" for name, why in unfits.items())
-    parts |= {"images by": sheet.image, "splits by": splits, "not taken": left_out}
-    inferred = (f"{what}{'' if what.endswith(' by') else ':'} {said}" for what, said in parts.items() if said)
-    return "; ".join([f"{sheet.path}: {len(sheet.names)} images", *inferred])
-
-
-def _named(attribute: Attribute) -> str:
-    return f"{attribute.name} ({', '.join(attribute.categories)})" if attribute.categories else attribute.name
+    parts = {"images by ": sheet.image, "splits by ": splits, "not taken: ": left_out}
+    inferred = (f"{what}{said}" for what, said in parts.items() if said)
+    return "; ".join([f"{sheet.path}: {len(sheet.names)} images", told(attributes), *inferred])
