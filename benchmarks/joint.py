@@ -2,6 +2,7 @@
 
     python benchmarks/joint.py                                          # notears: pendulum and faces, 5 seeds
     python benchmarks/joint.py --learner gae --data faces --seeds 0 1   # a part
+    python benchmarks/joint.py --steps 2000 --rate 2e-4 --tiers untold  # at the default rate, as long as it takes
 
 For each seed the learner learns from the attribute table, with the tiers that the data know and without. Then it goes
 on in two ways, by the same batches and rates: jointly, as a part of CCIG with its images, and by its own loss alone.
@@ -29,7 +30,7 @@ from ccigkit.training import Training, batches
 
 SMALL = (
     *("data.n=2000", "data.size=32", "backbone.name=dcgan", "backbone.width=16"),
-    *("objective.name=ccig", "objective.scm_rate=2e-3", "train.schedule=joint", "train.device=cpu"),
+    *("objective.name=ccig", "train.schedule=joint", "train.device=cpu"),
 )
 
 
@@ -39,19 +40,21 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["pendulum", "faces"])
     parser.add_argument("--learner", default="notears")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--tiers", choices=["known", "untold", "both"], default="both")
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rate", type=float, default=2e-3, help="of the structure's weights")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--out", type=Path, help="a file for every figure, as JSON")
     given = parser.parse_args()
     torch.set_num_threads(1)
     found: list[dict[str, Any]] = []
     for data in given.data:
-        for tiers in (True, False):
+        for tiers in {"known": [True], "untold": [False], "both": [True, False]}[given.tiers]:
             for seed in given.seeds:
                 begun = time.process_time()
                 named = (f"data.name={data}", f"data.seed={seed}", f"structure.name={given.learner}")
                 length = (f"train.steps={given.steps}", f"train.batch={given.batch}", f"train.seed={seed}")
-                layers = [parse_settings(SMALL), parse_settings(named), parse_settings(length)]
+                layers = [parse_settings(s) for s in (SMALL, named, length, (f"objective.scm_rate={given.rate}",))]
                 figures = compare(Config.resolve([("joint", layer) for layer in layers]), tiers)
                 found.append(
                     {"data": data, "tiers": tiers, "seed": seed, **figures, "cpu": time.process_time() - begun}
