@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,14 @@ from torch import Tensor
 
 from ccigkit.errors import DataError
 from ccigkit.files import writing
-from ccigkit.graph import CausalGraph, Matrix, topological_order
+from ccigkit.graph import CausalGraph, Matrix
 
 if TYPE_CHECKING:
     from ccigkit.model import CausalImageModel
 
 BILINEAR = Image.Resampling.BILINEAR
 INK, PAPER = (38, 38, 46), (255, 255, 255)
+BOX = 0.2  # inches from the middle of a box to where its arrows end
 LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
@@ -121,66 +123,48 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
     Where `shares` [d, d] says how often each arrow is found, arrows are as strong as that, and labelled with it.
     """
     from matplotlib.figure import Figure
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Way
 
-    place, widest, depth = layout(graph)
-    figure = Figure(figsize=(max(4.5, 1.45 * widest), 0.8 + 1.3 * depth), layout="constrained")
-    axes = figure.add_subplot()
+    from ccigkit.layout import layered, smooth
+
+    drawn = layered(graph)
+    figure = Figure(figsize=(max(4.5, drawn.width), drawn.height + (0.4 if title else 0.0)))
+    axes = figure.add_axes((0.0, 0.0, 1.0, drawn.height / figure.get_figheight()))
     axes.set_axis_off()
+    aside = max(0.0, 4.5 - drawn.width) / 2
+    axes.set_xlim(-aside, drawn.width + aside)
+    axes.set_ylim(drawn.height, 0)
     strongest = float(np.abs(graph.strengths).max()) or 1.0
     weights = np.abs(graph.strengths) / strongest if shares is None else shares
     box = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2fb", "edgecolor": "#3f51b5", "linewidth": 1.2}
-    for name, (x, y) in place.items():
+    for name, (x, y) in drawn.places.items():
         axes.text(x, y, name.replace("_", " "), ha="center", va="center", fontsize=9, bbox=box, zorder=3)
-    for cause, effect in graph.edges:
+    for (cause, effect), points in drawn.arrows.items():
         at = graph.index(cause), graph.index(effect)
         weight = weights[at]
-        arrow = {
-            "arrowstyle": "-|>",
-            "color": "#3f51b5" if graph.strengths[at] > 0 else "#c62828",
-            "alpha": 0.35 + 0.65 * weight,
-            "linewidth": 0.8 + 2.0 * weight,
-            "shrinkA": 16,
-            "shrinkB": 16,
-        }
-        axes.annotate("", xy=place[effect], xytext=place[cause], arrowprops=arrow, zorder=2)
+        (x, y), *between, (end, bottom) = points
+        start, bends = (x, y + BOX), smooth([(x, y + BOX), *between, (end, bottom - BOX)])
+        arrow = FancyArrowPatch(
+            path=Way([start, *chain.from_iterable(bends)], [Way.MOVETO] + [Way.CURVE4] * 3 * len(bends)),
+            arrowstyle="-|>",
+            mutation_scale=11,
+            color="#3f51b5" if graph.strengths[at] > 0 else "#c62828",
+            alpha=0.35 + 0.65 * weight,
+            linewidth=0.8 + 2.0 * weight,
+            zorder=2,
+        )
+        axes.add_patch(arrow)
         if shares is not None:
-            # nearer the cause than the effect, so that the labels of arrows into one effect do not meet
-            x, y = (0.6 * a + 0.4 * b for a, b in zip(place[cause], place[effect], strict=True))
+            # where an arrow has a layer to itself, or midway
+            x, y = points[1] if len(points) > 2 else np.mean(points, axis=0)
             axes.text(x, y, f"{weight:.0%}", ha="center", va="center", fontsize=7, bbox=LABEL, zorder=4)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0.4 - depth, 0.5)
     if title:
-        axes.set_title(title, fontsize=10, loc="left")
+        figure.text(0.1 / figure.get_figwidth(), 1 - 0.12 / figure.get_figheight(), title, fontsize=10, va="top")
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     with writing(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
-
-
-def layout(graph: CausalGraph) -> tuple[dict[str, tuple[float, float]], int, int]:
-    """A place for every attribute, one layer per step down the longest path; the widest layer's size; the depth."""
-    level: dict[str, int] = {}
-    for i in topological_order(graph.adjacency):
-        name = graph.names[i]
-        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
-    depth = max(level.values(), default=0) + 1
-    layers = [[name for name in graph.names if level[name] == row] for row in range(depth)]
-    widest = max(map(len, layers))
-    place: dict[str, tuple[float, float]] = {}
-    for row, layer in enumerate(layers):
-        # Each effect wishes to sit below the middle of its causes; neighbours push one another to the right.
-        even = {name: (at + 0.5) / len(layer) for at, name in enumerate(layer)}
-        wish = {n: float(np.mean([place[p][0] for p in graph.parents(n)])) if row else even[n] for n in layer}
-        gap, edge = 0.95 / widest, 0.5 / widest
-        placed: list[float] = []
-        order = sorted(layer, key=lambda n: wish[n])
-        for name in order:
-            placed.append(max(wish[name], placed[-1] + gap) if placed else max(wish[name], edge))
-        overflow = max(0.0, placed[-1] - (1 - edge)) if placed else 0.0
-        for at, (name, x) in enumerate(zip(order, placed, strict=True)):
-            step_aside = 0.2 * (at % 2) if len(layer) > 4 else 0.0  # long names beside one another
-            place[name] = (max(x - overflow, edge * (0.4 + at)) if overflow else x, -row - step_aside)
-    return place, widest, depth
 
 
 def _frame(picture: Image.Image, share: float) -> tuple[int, int]:

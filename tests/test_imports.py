@@ -19,7 +19,7 @@ BROUGHT = ("structure", "scm", "networks", "objectives", "data", "metrics")
 FLOORS = (  # from the ground up: a module imports from lower floors only, or from its own where `WITHIN` says so
     ("errors",),
     ("files", "graph"),
-    ("attributes",),
+    ("attributes", "layout"),
     ("interfaces", "images"),
     ("model",),
     ("training",),
@@ -38,7 +38,9 @@ FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Deferred, inside a function: `load_model` finds components by name, and the checker builds models to check with.
 UPWARDS = {("model", "components")}
 # What the core reads of what it brings along, past the registry.
-EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {("experiment", part) for part in ("data", "structure", "metrics")}
+EXCEPTIONS = {("builtin", part) for part in BROUGHT} | {
+    ("experiment", part) for part in ("data", "structure", "metrics")
+}
 EXCEPTIONS |= {("evaluation", part) for part in ("metrics", "structure", "objectives")}
 # Between the parts that come along: metrics train a network of their own, with the objectives' supervision.
 NEIGHBOURS = {("metrics", "networks"), ("metrics", "objectives"), ("metrics", "structure")}

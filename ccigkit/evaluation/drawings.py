@@ -8,26 +8,24 @@ from html import escape
 import numpy as np
 
 from ccigkit.graph import CausalGraph
-from ccigkit.images import layout
+from ccigkit.layout import Layout, Point, layered, smooth
 
 LETTER, HIGH = 7.2, 28  # the width of a letter and the height of a box, in pixels
 ACROSS, DOWN = 132, 96  # from one attribute to the next
+SIDE = 20  # left free at either side
 POINTS = 120  # of a curve
-
-Point = tuple[float, float]
 
 
 def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
     """A graph as SVG; beside a true one in the same places, its edges marked as right, reversed, extra or missing."""
-    place, widest, _ = layout(truth or graph)
+    drawn = layered(truth or graph, letter=LETTER, beside=36, lane=34, step=DOWN, margin=HIGH + 8)
     boxes = {name: 22 + LETTER * len(name) for name in graph.names}
-    width = max(340.0, ACROSS * widest, max(boxes.values()) + 20, widest * (max(boxes.values()) + 14))
-    at = {name: (20 + x * (width - 40), HIGH + 8 - y * DOWN) for name, (x, y) in place.items()}
-    height = max(y for _, y in at.values()) + HIGH
-    lines = [_edge(at, boxes, edge, kind) for edge, kind in verdicts(graph, truth).items()]
-    nodes = [_node(name, at[name], boxes[name]) for name in graph.names]
+    lines = [_edge(boxes, edge, kind, _way(drawn, edge)) for edge, kind in verdicts(graph, truth).items()]
+    nodes = [_node(name, drawn.places[name], boxes[name]) for name in graph.names]
+    width = max(340.0, drawn.width + 2 * SIDE)
+    view = f"{(drawn.width - width) / 2:.0f} 0 {width:.0f} {drawn.height:.0f}"
     return (
-        f'<svg class="graph" viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
+        f'<svg class="graph" viewBox="{view}" style="width:{width:.0f}px" role="img" '
         f'aria-label="{escape(label)}">{"".join(lines)}{"".join(nodes)}</svg>'
     )
 
@@ -48,18 +46,31 @@ def _node(name: str, centre: Point, width: float) -> str:
     return f'<rect {box} rx="14"/><text x="{x:.0f}" y="{y + 4.5:.0f}">{text}</text>'
 
 
-def _edge(at: dict[str, Point], boxes: dict[str, float], edge: tuple[str, str], kind: str) -> str:
-    """One arrow, bent where it would run along a row of boxes or through another box."""
-    (x, y), (u, v) = at[edge[0]], at[edge[1]]
-    flat, far = abs(v - y) < DOWN / 2, abs(v - y) > 1.5 * DOWN
-    bend = (0.0, -0.45 * DOWN) if flat else (0.35 * ACROSS if u >= x else -0.35 * ACROSS, 0.0) if far else (0.0, 0.0)
-    middle = (x + u) / 2 + bend[0], (y + v) / 2 + bend[1]
-    start, end = _border((x, y), middle, boxes[edge[0]], 2), _border((u, v), middle, boxes[edge[1]], 4)
-    angle = np.arctan2(end[1] - middle[1], end[0] - middle[0])
+def _way(drawn: Layout, edge: tuple[str, str]) -> list[Point]:
+    """The points of an arrow; of one that has no lane, bent where it would run along a layer or through a box."""
+    if edge in drawn.arrows:
+        return drawn.arrows[edge]
+    if edge[::-1] in drawn.arrows:
+        return drawn.arrows[edge[::-1]][::-1]
+    (x, y), (u, v) = start, end = drawn.places[edge[0]], drawn.places[edge[1]]
+    if abs(v - y) < DOWN / 2:
+        return [start, ((x + u) / 2, y - 0.3 * DOWN), end]
+    if abs(v - y) > 1.5 * DOWN:
+        return [start, ((x + u) / 2 + (0.2 if u >= x else -0.2) * ACROSS, (y + v) / 2), end]
+    return [start, end]
+
+
+def _edge(boxes: dict[str, float], edge: tuple[str, str], kind: str, way: list[Point]) -> str:
+    """One arrow."""
+    start, end = _border(way[0], way[1], boxes[edge[0]], 2), _border(way[-1], way[-2], boxes[edge[1]], 4)
+    bends = smooth([start, *way[1:-1], end])
+    before = bends[-1][1]
+    angle = np.arctan2(end[1] - before[1], end[0] - before[0])
     wings = [(end[0] - 9 * np.cos(angle + turn), end[1] - 9 * np.sin(angle + turn)) for turn in (-0.42, 0.42)]
     head = " ".join(f"{a:.1f},{b:.1f}" for a, b in (end, *wings))
-    path = f"M{start[0]:.1f},{start[1]:.1f} Q{middle[0]:.1f},{middle[1]:.1f} {end[0]:.1f},{end[1]:.1f}"
+    curves = " ".join("C" + " ".join(f"{a:.1f},{b:.1f}" for a, b in bend) for bend in bends)
     told = escape(f"{edge[0]} → {edge[1]}: {kind}")
+    path = f"M{start[0]:.1f},{start[1]:.1f} {curves}"
     return f'<g class="edge {kind}"><title>{told}</title><path d="{path}"/><polygon points="{head}"/></g>'
 
 
