@@ -14,6 +14,7 @@ from ccigkit.graph import CausalGraph, topological_order
 
 Point = tuple[float, float]
 Spot = tuple[str, ...]  # an attribute (name,), or where an arrow crosses a layer (cause, effect, layer)
+Neighbours = dict[Spot, list[Spot]]
 
 SWEEPS, STEPS = 24, 60  # to order the layers, and to move what stands in them
 TOGETHER = 0.97  # of its distance from the middle, that a spot keeps at a step, so that parts do not drift away
@@ -61,8 +62,8 @@ def layered(
         for cause, effect in graph.edges
     }
     rows: list[list[Spot]] = [[(n,) for n in graph.names if level[n] == at] for at in range(max(level.values()) + 1)]
-    above: dict[Spot, list[Spot]] = {}
-    below: dict[Spot, list[Spot]] = {}
+    above: Neighbours = {}
+    below: Neighbours = {}
     for chain in chains.values():
         for spot in chain[1:-1]:
             rows[int(spot[2])].append(spot)
@@ -79,9 +80,6 @@ def layered(
         max(across[spot] + widths[spot] / 2 for spot in across),
         2 * margin + step * (len(rows) - 1),
     )
-
-
-Neighbours = dict[Spot, list[Spot]]
 
 
 def ordered(rows: list[list[Spot]], above: Neighbours, below: Neighbours) -> list[list[Spot]]:
