@@ -38,9 +38,9 @@ BAD = {
     "a constant column": (changed(1, 3.0), "attribute b is constant (3 in all 60 rows); leave it out"),
     "a category with one level": (changed(2, 0.0), "attribute c is constant (0 in all 60 rows); leave it out"),
     "a missing value": (
-        np.where(np.arange(240).reshape(60, 4) == 5, np.nan, ROWS), "attribute b has 1 missing values (NaN); fill or"),
+        np.where(np.arange(240).reshape(60, 4) == 5, np.nan, ROWS), "b is empty or infinite in 1 rows; fill or drop"),
     "an infinite value": (
-        np.where(np.arange(240).reshape(60, 4) == 5, np.inf, ROWS), "attribute b has 1 infinite values; fill or drop"),
+        np.where(np.arange(240).reshape(60, 4) == 5, np.inf, ROWS), "b is empty or infinite in 1 rows; fill or drop"),
 }  # fmt: skip
 
 
