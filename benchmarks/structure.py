@@ -359,9 +359,8 @@ def plot(records: Sequence[Record], path: Path) -> None:
             colour = "#3f51b5" if own else "#c62828"
             axes.plot(cpu, shd, "o", color=colour, markerfacecolor=colour if own else "none")
             # ours above and peers beside, so that both can be read where they stand close
-            beside = {"xytext": (-4, 5)} if own else {"xytext": (6, -3), "va": "top"}
-            text = axes.annotate("\n".join(methods), (cpu, shd), textcoords="offset points", fontsize=6.5, **beside)
-            text.set_color(colour)
+            how = {"xytext": (-4, 5)} if own else {"xytext": (6, -3), "va": "top"}
+            axes.annotate("\n".join(methods), (cpu, shd), textcoords="offset points", fontsize=6.5, color=colour, **how)
         most = max(1, *(shd for _, shd, _ in places))
         axes.set_ylim(-0.08 * most, 1.15 * most)
         axes.set_xlim(min(cpu for cpu, _, _ in places) / 2, 30 * max(cpu for cpu, _, _ in places))  # room for names

@@ -104,7 +104,7 @@ def read_table(path: Path, attributes: Sequence[str] = (), kinds: Mapping[str, K
 
 def _apart(name: str, cells: Cells) -> str:
     """Why a column of a bare table is left out; one of numbers with a stray word is not, so that it is seen."""
-    return "" if _strays(cells) else foreign(cells) if name else "has no name"
+    return "" if _strays(cells) else foreign(cells, numbers(cells)) if name else "has no name"
 
 
 def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
@@ -114,14 +114,15 @@ def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
     names: Iterable[str] = ()
     for block in blocks(path):
         names = block
+        found = {name: numbers(cells) for name, cells in block.items() if name not in words}
+        if late := {name for name, values in found.items() if values is None}:
+            return _compact(path, words | late)  # from the start, as a number does not say how it was written
         for name, cells in block.items():
-            if name in words:
-                interned = (sys.intern("" if cell is None else str(cell)) for cell in cells)
-                texts.setdefault(name, []).extend(interned)
-            elif (values := numbers(cells)) is not None:
+            if (values := found.get(name)) is not None:
                 arrays.setdefault(name, []).append(values)
             else:
-                return _compact(path, words | {name})  # from the start, as a number does not say how it was written
+                interned = (sys.intern("" if cell is None else str(cell)) for cell in cells)
+                texts.setdefault(name, []).extend(interned)
     return {name: texts[name] if name in words else np.concatenate(arrays[name]) for name in names}
 
 
@@ -233,12 +234,11 @@ def unfit(cells: Cells) -> str:
     found = numbers(cells)
     if found is not None and not np.isfinite(found).all():
         return "has infinite cells"
-    return foreign(cells)
+    return foreign(cells, found)
 
 
-def foreign(cells: Cells) -> str:
-    """Why a column is no attribute of anything; empty where it may be one."""
-    found = numbers(cells)
+def foreign(cells: Cells, found: Values | None) -> str:
+    """Why a column, of numbers where some were found, is no attribute of anything; empty where it may be one."""
     if found is not None:
         return "numbers the rows" if len(cells) > 2 and (np.diff(found) == 1).all() else ""
     texts = len(set(cells))

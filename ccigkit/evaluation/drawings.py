@@ -11,7 +11,7 @@ from ccigkit.graph import CausalGraph
 from ccigkit.layout import Layout, Point, layered, smooth
 
 LETTER, HIGH = 7.2, 28  # the width of a letter and the height of a box, in pixels
-ACROSS, DOWN = 132, 96  # from one attribute to the next
+DOWN, ASIDE = 96, 26  # from one layer to the next, and of an arrow without a lane around what is between
 SIDE = 20  # left free at either side
 POINTS = 120  # of a curve
 
@@ -56,7 +56,7 @@ def _way(drawn: Layout, edge: tuple[str, str]) -> list[Point]:
     if abs(v - y) < DOWN / 2:
         return [start, ((x + u) / 2, y - 0.3 * DOWN), end]
     if abs(v - y) > 1.5 * DOWN:
-        return [start, ((x + u) / 2 + (0.2 if u >= x else -0.2) * ACROSS, (y + v) / 2), end]
+        return [start, ((x + u) / 2 + (ASIDE if u >= x else -ASIDE), (y + v) / 2), end]
     return [start, end]
 
 
