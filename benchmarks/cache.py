@@ -27,11 +27,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from ccigkit.data import crops
-from ccigkit.data.cache import cached_images
-from ccigkit.data.faces import Faces
-from ccigkit.data.sources import ImageFiles
-from ccigkit.training import as_batch, keep_memory
+from ccigkit.data.drawn.faces import Faces
+from ccigkit.data.files import crops
+from ccigkit.data.files.cache import cached_images
+from ccigkit.data.files.sources import ImageFiles
+from ccigkit.training.batches import as_batch
+from ccigkit.training.devices import keep_memory
 
 VIEW = crops.View(crops.Crop(128), 64)
 TRANSFORM = v2.Compose([v2.CenterCrop(128), v2.Resize(64, antialias=True)])

@@ -21,12 +21,14 @@ from typing import Any
 
 import torch
 
-from ccigkit.components import build
-from ccigkit.config import Config, parse_settings
-from ccigkit.experiment import assemble, choose_device, learn_graph
+from ccigkit.commands.config import Config, parse_settings
+from ccigkit.commands.graph import learn_graph
+from ccigkit.commands.train import assemble
 from ccigkit.graph import Knowledge
 from ccigkit.interfaces import Batch, DataModule, JointStructureLearner
-from ccigkit.training import Training, batches
+from ccigkit.training.batches import batches
+from ccigkit.training.devices import choose_device
+from ccigkit.training.loop import Training
 
 SMALL = (
     *("data.n=2000", "data.size=32", "backbone.name=dcgan", "backbone.width=16"),
@@ -68,7 +70,7 @@ def main() -> None:
 def compare(config: Config, tiers: bool) -> dict[str, int]:
     """The SHD of the graph before any training, after training with the images, and after as many steps alone."""
     torch.manual_seed(config.train.seed)
-    data: DataModule = build("data", config.tables["data"], {})
+    data: DataModule = config["data"].build({})
     rows = data.table()
     assert data.truth is not None
     found = {}

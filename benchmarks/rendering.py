@@ -23,11 +23,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 from torch import Tensor
 
-from ccigkit.data.digits import Digits
-from ccigkit.data.faces import Faces
-from ccigkit.data.flow import Flow
-from ccigkit.data.pendulum import Pendulum
-from ccigkit.data.rendered import Rendered
+from ccigkit.data.drawn.digits import Digits
+from ccigkit.data.drawn.faces import Faces
+from ccigkit.data.drawn.flow import Flow
+from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.data.drawn.scene import Rendered
 
 
 def main() -> None:

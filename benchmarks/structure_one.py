@@ -84,8 +84,8 @@ def judge(found: Edges, truth: Edges) -> dict[str, Any]:
     `of_class` compares the two equivalence classes.
     """
     from ccigkit.graph import reachability
-    from ccigkit.structure.compare import score
-    from ccigkit.structure.equivalence import completed, extend
+    from ccigkit.structure.assess.compare import score
+    from ccigkit.structure.assess.equivalence import completed, extend
 
     anything = ~np.eye(len(truth), dtype=bool)
     arrows, undirected = found & ~found.T, found & found.T
@@ -118,7 +118,7 @@ def shd(a: Edges, b: Edges) -> int:
 
 def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
     """One of ours, on a table of these rows."""
-    from ccigkit.components import build
+    from ccigkit.component.registry import build
     from ccigkit.graph import Knowledge
 
     def learn(rows: Matrix) -> Any:
@@ -166,8 +166,8 @@ def directed_by_us(learn: Learn, cell: Cell) -> Learn:
     Where colliders contradict each other, PC's answer depends on the order of the columns; and it may have cycles.
     """
     from ccigkit.graph import Knowledge
-    from ccigkit.structure.common import canonical
-    from ccigkit.structure.equivalence import member
+    from ccigkit.structure.assess.equivalence import member
+    from ccigkit.structure.tables import canonical
 
     def learn_dag(rows: Matrix) -> Any:
         table = tabled(rows, cell)

@@ -12,32 +12,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ccigkit.attributes import Attribute as Attribute
-    from ccigkit.attributes import Attributes as Attributes
-    from ccigkit.attributes import Table as Table
+    from ccigkit.causal.attributes import Attribute as Attribute
+    from ccigkit.causal.attributes import Attributes as Attributes
+    from ccigkit.causal.attributes import Table as Table
+    from ccigkit.causal.graph import CausalGraph as CausalGraph
+    from ccigkit.causal.graph import Knowledge as Knowledge
+    from ccigkit.component.plugins import hookimpl as hookimpl
     from ccigkit.errors import UserError as UserError
-    from ccigkit.evaluation import evaluate as evaluate
-    from ccigkit.graph import CausalGraph as CausalGraph
-    from ccigkit.graph import Knowledge as Knowledge
-    from ccigkit.images import read_image as read_image
-    from ccigkit.images import save_image as save_image
-    from ccigkit.model import CausalImageModel as CausalImageModel
-    from ccigkit.model import load_model as load  # noqa: F401
-    from ccigkit.plugins import hookimpl as hookimpl
+    from ccigkit.evaluation.measure import evaluate as evaluate
+    from ccigkit.model.files import load_model as load  # noqa: F401
+    from ccigkit.model.model import CausalImageModel as CausalImageModel
+    from ccigkit.pixels import read_image as read_image
+    from ccigkit.show.images import save_image as save_image
 
 _HOMES = {
-    "Attribute": "attributes",
-    "Attributes": "attributes",
-    "Table": "attributes",
+    "Attribute": "causal.attributes",
+    "Attributes": "causal.attributes",
+    "Table": "causal.attributes",
     "UserError": "errors",
-    "CausalGraph": "graph",
-    "Knowledge": "graph",
-    "read_image": "images",
-    "save_image": "images",
-    "CausalImageModel": "model",
-    "evaluate": "evaluation",
-    "load": "model",
-    "hookimpl": "plugins",
+    "CausalGraph": "causal.graph",
+    "Knowledge": "causal.graph",
+    "read_image": "pixels",
+    "save_image": "show.images",
+    "CausalImageModel": "model.model",
+    "evaluate": "evaluation.measure",
+    "load": "model.files",
+    "hookimpl": "component.plugins",
 }
 __all__ = [*_HOMES]
 

@@ -1,5 +1,5 @@
 """python -m ccigkit is ccigkit."""
 
-from ccigkit.cli.app import main
+from ccigkit.commands.app import main
 
 main()

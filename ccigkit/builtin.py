@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from ccigkit.causal.scm.base import SCM
+from ccigkit.causal.scm.linear import LinearSCM
+from ccigkit.causal.scm.nonlinear import NonlinearSCM
+from ccigkit.component.plugins import hookimpl
+from ccigkit.data.base import DataModule
 from ccigkit.data.causalcircuit import CausalCircuit
 from ccigkit.data.celeba import CelebA
-from ccigkit.data.digits import Digits
-from ccigkit.data.faces import Faces
-from ccigkit.data.flow import Flow
+from ccigkit.data.drawn.digits import Digits
+from ccigkit.data.drawn.faces import Faces
+from ccigkit.data.drawn.flow import Flow
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.data.morphomnist import MorphoMNIST
-from ccigkit.data.pendulum import Pendulum
 from ccigkit.data.sharded import Shards
 from ccigkit.data.table import ImageTable
+from ccigkit.image.base import Discriminator, Encoder, Generator
+from ccigkit.image.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from ccigkit.image.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
+from ccigkit.metrics.base import Metric
 from ccigkit.metrics.cdm import CDM
 from ccigkit.metrics.cycles import Composition, Reversibility
 from ccigkit.metrics.disentanglement import Disentanglement
@@ -22,29 +31,34 @@ from ccigkit.metrics.interventions import Interventions
 from ccigkit.metrics.minimality import Minimality
 from ccigkit.metrics.realism import Realism
 from ccigkit.metrics.truth import Truth
-from ccigkit.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
-from ccigkit.networks.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
+from ccigkit.objectives.base import Objective
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
-from ccigkit.plugins import hookimpl
-from ccigkit.scm.linear import LinearSCM
-from ccigkit.scm.nonlinear import NonlinearSCM
-from ccigkit.structure.auto import Auto
-from ccigkit.structure.boss import Boss
-from ccigkit.structure.dagma import Dagma
-from ccigkit.structure.gae import GraphAutoencoder
-from ccigkit.structure.ges import GES
-from ccigkit.structure.golem import Golem
-from ccigkit.structure.grasp import GRaSP
-from ccigkit.structure.known import Known
-from ccigkit.structure.notears import Notears
-from ccigkit.structure.pc import PC
+from ccigkit.structure.base import StructureLearner
+from ccigkit.structure.learners.auto import Auto
+from ccigkit.structure.learners.boss import Boss
+from ccigkit.structure.learners.dagma import Dagma
+from ccigkit.structure.learners.gae import GraphAutoencoder
+from ccigkit.structure.learners.ges import GES
+from ccigkit.structure.learners.golem import Golem
+from ccigkit.structure.learners.grasp import GRaSP
+from ccigkit.structure.learners.known import Known
+from ccigkit.structure.learners.notears import Notears
+from ccigkit.structure.learners.pc import PC
 
 
 @hookimpl
 def ccigkit_components() -> list[type]:
-    """The components that come along."""
+    """The kinds, then the components that come along."""
     return [
+        DataModule,
+        StructureLearner,
+        SCM,
+        Encoder,
+        Generator,
+        Discriminator,
+        Objective,
+        Metric,
         Faces,
         Pendulum,
         Flow,

@@ -16,29 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attribute, Table
-from ccigkit.components import signature_fault
+from ccigkit.causal.attributes import Attribute, Table
+from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.scm.base import SCM, Intervention
+from ccigkit.causal.structure import Structure
+from ccigkit.component.component import Component
+from ccigkit.component.registry import signature_fault
+from ccigkit.data.base import DataModule, RenderedData, Split, SplitName
 from ccigkit.errors import DataError
-from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.interfaces import (
-    SCM,
-    Batch,
-    Component,
-    DataModule,
-    Discriminator,
-    Encoder,
-    Generator,
-    Intervention,
-    Metric,
-    Objective,
-    RenderedData,
-    Split,
-    SplitName,
-    Structure,
-    StructureLearner,
-)
-from ccigkit.model import CausalImageModel
-from ccigkit.training import Training
+from ccigkit.image.base import Discriminator, Encoder, Generator
+from ccigkit.metrics.base import Metric
+from ccigkit.model.model import CausalImageModel
+from ccigkit.objectives.base import Batch, Objective
+from ccigkit.structure.base import StructureLearner
+from ccigkit.training.loop import Training
 
 SHAPE, LATENT = (3, 32, 32), 10
 CHAIN = CausalGraph.from_edges(("a", "b", "c", "d"), ["a -> b : 0.9", "b -> c : -0.8", "d -> c : 0.7"])
@@ -237,7 +228,7 @@ def toy_model(
     shape: tuple[int, int, int] = SHAPE, table: Table | None = None
 ) -> tuple[CausalImageModel, Discriminator]:
     """A small untrained model over a toy table, and a discriminator for it."""
-    from ccigkit.components import build
+    from ccigkit.component.registry import build
 
     table = table or toy_table()
     graph = table.truth or CausalGraph(table.names, np.zeros((len(table.names),) * 2))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import ccigkit
-from ccigkit.data.faces import Faces
+from ccigkit.data.drawn.faces import Faces
 from ccigkit.images import save_rows, to_float
 
 QUESTIONS: list[dict[str, float]] = [{"Smiling": 1}, {"Young": 0}, {"Male": 1, "No_Beard": 0}]

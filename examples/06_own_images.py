@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.images import save_image, to_float
 
 

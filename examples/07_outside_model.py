@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ccigkit
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.interfaces import DataModule
 
 Do = Mapping[str, float | Tensor]

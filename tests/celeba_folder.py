@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from ccigkit.data.faces_drawing import ATTRIBUTES as DRAWN
-from ccigkit.data.faces_drawing import IDENTITY, draw_faces
+from ccigkit.data.drawn.faces_drawing import ATTRIBUTES as DRAWN
+from ccigkit.data.drawn.faces_drawing import IDENTITY, draw_faces
 
 ATTRIBUTES = [
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",

@@ -15,8 +15,8 @@ from unittest.mock import patch
 import torch
 from rich.console import Console
 
-from ccigkit.cli.app import main
-from ccigkit.config import Config, parse_settings
+from ccigkit.commands.app import main
+from ccigkit.commands.config import Config, parse_settings
 
 TINY = ("data.n=60", "data.size=32", "backbone.name=dcgan", "backbone.width=8", "train.batch=8", "train.device=cpu")
 SILENT = Console(file=io.StringIO())

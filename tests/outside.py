@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from ccigkit.attributes import Attributes
 from ccigkit.images import to_float
 from ccigkit.interfaces import ImageShape, RenderedData
-from ccigkit.metrics.questions import as_drawn
+from torch import Tensor
+
+from ccigkit.metrics.protocol.questions import as_drawn
 
 
 class Unchanging:

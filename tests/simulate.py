@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from ccigkit.attributes import Attribute, Table
 from ccigkit.graph import CausalGraph, Knowledge
 

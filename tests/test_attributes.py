@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
-
 from ccigkit.attributes import SURE, Attribute, Attributes, Table, infer_kind, parse_do
-from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph
+
+from ccigkit.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 VALUES = np.stack(

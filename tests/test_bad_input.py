@@ -16,9 +16,9 @@ from filelock import FileLock
 from PIL import Image
 
 from ccigkit import files
+from ccigkit.commands.run import Run
 from ccigkit.errors import CheckpointError, UserError
 from ccigkit.model import load_model, save_model
-from ccigkit.run import Run
 from tests.celeba_folder import image_name, write_celeba
 from tests.helpers import TINY, ccigkit
 

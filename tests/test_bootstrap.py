@@ -14,8 +14,8 @@ import pytest
 from ccigkit.attributes import Attribute, Table
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.structure.bootstrap import Bootstrap, bootstrap, consent, resample
-from ccigkit.structure.notears import Notears
+from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap, consent, resample
+from ccigkit.structure.learners.notears import Notears
 from tests.helpers import ccigkit, command, environment
 from tests.simulate import linear
 
@@ -129,7 +129,7 @@ def test_nothing_to_do_is_refused() -> None:
 
 def test_where_no_resample_can_be_learned_from_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     table = linear(100)
-    monkeypatch.setattr("ccigkit.structure.bootstrap.learned_resamples", lambda *_: iter(["it is too small"]))
+    monkeypatch.setattr("ccigkit.structure.assess.bootstrap.learned_resamples", lambda *_: iter(["it is too small"]))
     with pytest.raises(DataError, match="no resample can be learned from: it is too small"):
         bootstrap(Notears(table.names), table, Knowledge(), samples=1)
 

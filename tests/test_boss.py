@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from ccigkit.attributes import Attribute, Kind, Table
-from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.structure.boss import Boss, ScoreName, Tree
-from ccigkit.structure.equivalence import completed
-from ccigkit.structure.label_scores import BDeu, Logistic
-from ccigkit.structure.scores import Gaussian, Score, additive, curves, indicators
+
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.structure.assess.equivalence import completed
+from ccigkit.structure.learners.boss import Boss, ScoreName, Tree
+from ccigkit.structure.scores.gaussian import Gaussian, Score, additive, curves, indicators
+from ccigkit.structure.scores.labels import BDeu, Logistic
 from tests.simulate import linear
 
 ANYTHING = ~np.eye(6, dtype=bool)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from ccigkit.data import cache
-from ccigkit.data.cache import cached_images
 from ccigkit.data.celeba import CelebA
-from ccigkit.data.crops import Crop, View
-from ccigkit.data.sources import ImageFiles
+from ccigkit.data.files import cache
+from ccigkit.data.files.cache import cached_images
+from ccigkit.data.files.crops import Crop, View
+from ccigkit.data.files.sources import ImageFiles
 from ccigkit.errors import UserError
 from tests.celeba_folder import faces, image_name
 from tests.helpers import environment
@@ -28,9 +28,9 @@ VIEW = View(Crop(128), 32)
 SLOWLY = """
 import sys, time
 from pathlib import Path
-from ccigkit.data import cache
-from ccigkit.data.crops import Crop, View
-from ccigkit.data.sources import ImageFiles
+from ccigkit.data.files import cache
+from ccigkit.data.files.crops import Crop, View
+from ccigkit.data.files.sources import ImageFiles
 
 cache.CHUNK, decoded, pixels = 4, [], View.pixels
 
@@ -199,9 +199,9 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from ccigkit.data import cache
-from ccigkit.data.crops import Crop, View
-from ccigkit.data.sources import ImageFiles
+from ccigkit.data.files import cache
+from ccigkit.data.files.crops import Crop, View
+from ccigkit.data.files.sources import ImageFiles
 
 torch.set_num_threads(1)
 files, view = ImageFiles.find(Path(sys.argv[1])), View(Crop(0), 1024)

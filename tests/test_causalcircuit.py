@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from ccigkit import testing
-from ccigkit.components import options_of, signature_fault
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import signature_fault
 from ccigkit.data.causalcircuit import NAMES, CausalCircuit
 from ccigkit.errors import DataError
 from tests.data_folders import write_causalcircuit

@@ -15,9 +15,10 @@ import simplejpeg
 import torch
 from PIL import Image
 
-from ccigkit.components import options_of, signature_fault
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import signature_fault
 from ccigkit.data.celeba import CelebA
-from ccigkit.data.crops import Crop, View
+from ccigkit.data.files.crops import Crop, View
 from ccigkit.errors import DataError, UserError
 from ccigkit.images import read_image, to_bytes
 from tests.celeba_folder import ATTRIBUTES, faces, image_name, write_celeba

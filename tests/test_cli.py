@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ccigkit.graph import CausalGraph
 from PIL import Image
 
 import ccigkit as package
-from ccigkit.components import registry
-from ccigkit.config import Config
-from ccigkit.graph import CausalGraph
-from ccigkit.run import Run
+from ccigkit.commands.config import Config
+from ccigkit.commands.run import Run
+from ccigkit.component.registry import registry
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit, process
 from tests.simulate import linear

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccigkit.data import columns
-from ccigkit.data.columns import read_columns, read_table, told
+from ccigkit.data.files import columns
+from ccigkit.data.files.columns import read_columns, read_table, told
 from ccigkit.errors import DataError
 
 PEOPLE = """,name,age,smoker,job,wants,grade

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ccigkit import experiment, images
+from ccigkit import images
 from ccigkit.attributes import Table
-from ccigkit.config import Config
-from ccigkit.data.pendulum import Pendulum
-from ccigkit.experiment import Learned, learn_graph
+from ccigkit.commands import train as command
+from ccigkit.commands.config import Config
+from ccigkit.commands.graph import learn_graph
+from ccigkit.commands.run import Run
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.graph import Knowledge
 from ccigkit.interfaces import JointStructureLearner
 from ccigkit.model import CausalImageModel, load_model
 from ccigkit.objectives import ccig
-from ccigkit.run import Run
+from ccigkit.structure.learned import Learned
 from tests.helpers import SILENT, tiny
 
 torch.set_num_threads(1)
@@ -46,8 +48,8 @@ def _short() -> Iterator[None]:
         return learned[name]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "learn_graph", learn_once)
-        patch.setattr(experiment, "save_graph", lambda *_: None)
+        patch.setattr(command, "learn_graph", learn_once)
+        patch.setattr(command, "save_graph", lambda *_: None)
         patch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
         yield
 
@@ -55,7 +57,7 @@ def _short() -> Iterator[None]:
 def train(folder: Path, *settings: str) -> CausalImageModel:
     """Train a tiny model, and hold it to what every model must do."""
     config = tiny(*SHORT, *settings)
-    model = experiment.train(config, folder, SILENT)
+    model = command.train(config, folder, SILENT)
     steps = [entry["step"] for entry in Run(folder).read_log()]
     assert steps == [1, 2]
     image = images.to_float(Pendulum(n=60, size=config.tables["data"]["size"]).load("test").images[:2])
@@ -127,5 +129,5 @@ def test_the_published_terms_alone_train(tmp_path: Path) -> None:
 
 def test_labels_that_are_binary_train(tmp_path: Path) -> None:
     config = tiny(*SHORT, "data.name=faces", "data.n=60", "data.size=32")
-    model = experiment.train(config, tmp_path / "run", SILENT)
+    model = command.train(config, tmp_path / "run", SILENT)
     assert model.counterfactual(torch.zeros(1, 3, 32, 32), {"Smiling": 1, "Male": 0}).shape == (1, 3, 32, 32)

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from ccigkit.graph import CausalGraph
 
 from ccigkit.errors import ConfigError
-from ccigkit.graph import CausalGraph
-from ccigkit.structure.compare import adjustment_distances, auprc, compare
+from ccigkit.structure.assess.compare import adjustment_distances, auprc, compare
 
 ABCD = ("a", "b", "c", "d")
 EMPTY = CausalGraph(ABCD, np.zeros((4, 4)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from ccigkit.graph import Knowledge
-from ccigkit.structure.dagma import Dagma, cyclicity
-from ccigkit.structure.equations import Linear, priced
+
+from ccigkit.structure.continuous.equations import Linear, priced
+from ccigkit.structure.learners.dagma import Dagma, cyclicity
 from ccigkit.testing import check
 from tests.descent import assert_gradient, assert_rows_and_columns_may_come_in_any_order, random_table
 from tests.simulate import FACE_TIERS, PENDULUM_TIERS, faces, pendulum

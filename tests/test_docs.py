@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import typer
 
-from ccigkit.cli.app import app
-from ccigkit.components import options_of, registry
-from ccigkit.config import SETTINGS, recipes
-from ccigkit.data.faces import BIAS, EFFECTS, ROOT_SCORE
+from ccigkit.commands.app import app
+from ccigkit.commands.config import SETTINGS, recipes
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import registry
+from ccigkit.data.drawn.faces import BIAS, EFFECTS, ROOT_SCORE
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
 

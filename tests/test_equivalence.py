@@ -6,10 +6,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-
 from ccigkit.graph import CausalGraph, Knowledge, find_cycle
-from ccigkit.structure.common import Support
-from ccigkit.structure.equivalence import completed, extend, member, with_class
+
+from ccigkit.causal.strengths import Support
+from ccigkit.structure.assess.equivalence import completed, extend, member, with_class
 
 ANYTHING = ~np.eye(4, dtype=bool)
 

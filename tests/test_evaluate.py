@@ -14,15 +14,16 @@ import pytest
 import torch
 
 import ccigkit as package
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.causal.scm.linear import LinearSCM
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled, requery
+from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
 from ccigkit.evaluation.boards import boards, headlines
-from ccigkit.evaluation.requery import alternatives, reversals
 from ccigkit.graph import CausalGraph
 from ccigkit.images import to_float
-from ccigkit.metrics.answers import AbductedByOurs, edit
-from ccigkit.scm.linear import LinearSCM
+from ccigkit.metrics import graphs as requery
+from ccigkit.metrics.graphs import alternatives, reversals
+from ccigkit.metrics.protocol.answers import AbductedByOurs, edit
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from ccigkit.graph import Knowledge
-from ccigkit.structure.equations import priced
-from ccigkit.structure.golem import EqualVariances, Golem, Likelihood, UnequalVariances
-from ccigkit.structure.notears import cyclicity
+
+from ccigkit.structure.continuous.equations import priced
+from ccigkit.structure.learners.golem import EqualVariances, Golem, Likelihood, UnequalVariances
+from ccigkit.structure.learners.notears import cyclicity
 from ccigkit.testing import check
 from tests.descent import assert_gradient, assert_rows_and_columns_may_come_in_any_order, random_table
 

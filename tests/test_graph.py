@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from ccigkit.errors import GraphError
 from ccigkit.graph import (
     CausalGraph,
     Knowledge,
@@ -17,6 +15,8 @@ from ccigkit.graph import (
     reachability,
     topological_order,
 )
+
+from ccigkit.errors import GraphError
 
 ABC = ("a", "b", "c")
 CHAIN = CausalGraph.from_edges(ABC, ["a -> b : 0.5", "b -> c : -2"])

@@ -16,10 +16,13 @@ from torch.distributions import Normal
 
 from ccigkit import testing
 from ccigkit.attributes import Attribute, Attributes, Table
-from ccigkit.components import INTERFACES, registry
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.causal.scm.linear import LinearSCM
+from ccigkit.causal.scm.nonlinear import NonlinearSCM
+from ccigkit.component.registry import registry
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph, Knowledge
+from ccigkit.image.dcgan import DCGANDiscriminator
 from ccigkit.interfaces import (
     Component,
     Encoder,
@@ -31,16 +34,15 @@ from ccigkit.interfaces import (
     Split,
     SplitName,
 )
-from ccigkit.model import CausalImageModel, keep_detail, load_model, save_model
-from ccigkit.networks.dcgan import DCGANDiscriminator
+from ccigkit.model.detail import keep_detail
+from ccigkit.model.files import load_model, save_model
+from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
 from ccigkit.objectives.terms import Dependence, supervision
-from ccigkit.scm.linear import LinearSCM
-from ccigkit.scm.nonlinear import NonlinearSCM
-from ccigkit.structure.known import Known
-from ccigkit.structure.notears import Notears
+from ccigkit.structure.learners.known import Known
+from ccigkit.structure.learners.notears import Notears
 from tests.celeba_folder import write_celeba
 from tests.data_folders import write_causalcircuit, write_morphomnist, write_shards, write_table
 
@@ -83,7 +85,7 @@ def test_every_component_keeps_the_laws_of_its_kind(component: type[Component], 
 
 
 def test_every_kind_has_a_component() -> None:
-    assert {component.kind for component in COMPONENTS} == set(INTERFACES)
+    assert {component.kind for component in COMPONENTS} == set(registry().kinds)
 
 
 # --- the checker sees what is broken ----------------------------------------------------------------------------------

@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 import torch
-
-from ccigkit import testing
 from ccigkit.attributes import Attribute, Attributes, Table
-from ccigkit.data.faces import Faces
-from ccigkit.data.faces_drawing import IDENTITY
-from ccigkit.data.pendulum import Pendulum
-from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import CausalGraph
 from ccigkit.interfaces import DataModule, Metric, RenderedData, Row, Split, SplitName
+
+from ccigkit import testing
+from ccigkit.data.drawn.faces import Faces
+from ccigkit.data.drawn.faces_drawing import IDENTITY
+from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.errors import ConfigError, DataError
 from ccigkit.metrics.cdm import CDM, bounds
-from ccigkit.metrics.counterfactual import CounterfactualMetric
 from ccigkit.metrics.cycles import Composition, Reversibility
-from ccigkit.metrics.distances import frechet
 from ccigkit.metrics.downstream import Downstream, shortcut, worst_group
 from ccigkit.metrics.effectiveness import Effectiveness
 from ccigkit.metrics.interventional import Interventional
 from ccigkit.metrics.interventions import Interventions, compare
 from ccigkit.metrics.minimality import Minimality
+from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric
+from ccigkit.metrics.protocol.distances import frechet
 from ccigkit.metrics.realism import Realism, look
 from ccigkit.metrics.truth import Truth
 from tests.outside import Oracle, Unchanging

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ccigkit.attributes import Attribute, Attributes
+from ccigkit.images import to_float
 from torch.distributions import Normal
 
-from ccigkit.attributes import Attribute, Attributes
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError
-from ccigkit.images import to_float
 from ccigkit.metrics.cycles import Composition
-from ccigkit.metrics.distances import energy, frechet, kid, mmd, total_variation
-from ccigkit.metrics.gaussians import divergence
 from ccigkit.metrics.interventional import apart
 from ccigkit.metrics.minimality import cld
-from ccigkit.metrics.pixels import l1, mse, psnr, ssim
-from ccigkit.metrics.predictor import Predictor, View, label_scores
+from ccigkit.metrics.protocol.distances import energy, frechet, kid, mmd, total_variation
+from ccigkit.metrics.protocol.pixels import l1, mse, psnr, ssim
+from ccigkit.metrics.readers.predictor import Predictor, View, label_scores
+from ccigkit.metrics.readers.vae import divergence
+from ccigkit.metrics.readers.weights import inception, lpips
 from ccigkit.metrics.truth import masked
-from ccigkit.metrics.weights import inception, lpips
 from tests.outside import Unchanging
 
 

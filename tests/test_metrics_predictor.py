@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ccigkit.cli.app import predictor as command
-from ccigkit.data.pendulum import Pendulum
-from ccigkit.metrics.predictor import STEPS, predictor
+from ccigkit.commands.app import predictor as command
+from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.metrics.readers.predictor import STEPS, predictor
 from tests.helpers import ccigkit
 
 DATA = ("--data", "pendulum", "data.n=60", "data.size=32")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ccigkit.attributes import Attribute, Table
+from ccigkit.graph import Knowledge
 from scipy.linalg import expm
 
-from ccigkit.attributes import Attribute, Table
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.graph import Knowledge
-from ccigkit.structure.common import evenly, steady
-from ccigkit.structure.equations import MLP, Equations, Linear, Logistic, priced
-from ccigkit.structure.minimise import minimise
-from ccigkit.structure.notears import Notears, cyclicity
+from ccigkit.structure.continuous.equations import MLP, Equations, Linear, Logistic, priced
+from ccigkit.structure.continuous.owlqn import minimise
+from ccigkit.structure.learners.notears import Notears, cyclicity
+from ccigkit.structure.tables import evenly, steady
 from ccigkit.testing import check
 from tests.descent import assert_gradient, assert_rows_and_columns_may_come_in_any_order, random_table
 from tests.simulate import linear

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from ccigkit.attributes import Attribute, Table
+from ccigkit.causal.strengths import covariance
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import Knowledge
-from ccigkit.structure import independence
-from ccigkit.structure.causal_learn import pc, read_endpoints
-from ccigkit.structure.common import covariance
-from ccigkit.structure.independence import Counted, Counts, FisherZ, Independence, Mixed, chi_square, g_square
-from ccigkit.structure.pc import PC
+from ccigkit.structure.learners.causal_learn import pc, read_endpoints
+from ccigkit.structure.learners.pc import PC
+from ccigkit.structure.scores import independence
+from ccigkit.structure.scores.independence import Counted, Counts, FisherZ, Independence, Mixed, chi_square, g_square
 from tests.simulate import faces, linear
 
 

@@ -14,11 +14,12 @@ from textwrap import dedent
 
 import pytest
 
-from ccigkit.components import Registry, options_of, registry
+from ccigkit.causal.scm.linear import LinearSCM
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import Registry, registry
 from ccigkit.errors import ConfigError
 from ccigkit.interfaces import SCM
 from ccigkit.plugins import Plugin
-from ccigkit.scm.linear import LinearSCM
 from tests.helpers import TINY, Outcome, ccigkit, process
 
 TOY = '''
@@ -78,7 +79,7 @@ TOY = '''
 MISSING = "import a_library_that_nobody_has\n"
 SWAPPED = '''
     from ccigkit import hookimpl
-    from ccigkit.scm.linear import LinearSCM
+    from ccigkit.causal.scm.linear import LinearSCM
 
 
     class Swapped(LinearSCM):
@@ -199,7 +200,7 @@ class Ours(LinearSCM):
 
 
 def test_a_name_is_taken_once_and_the_second_plugin_is_set_aside_whole() -> None:
-    found = Registry()
+    found = Registry(dict(registry().kinds))
     found.add(Plugin("first", "1", (Mine,)))
     found.add(Plugin("second", "1", (type("Other", (LinearSCM,), {"name": "other"}), Ours)))
     assert found.get("scm", "mine") is Mine
@@ -218,7 +219,7 @@ def test_a_name_is_taken_once_and_the_second_plugin_is_set_aside_whole() -> None
     ],
 )
 def test_what_is_no_component_is_set_aside(component: object, reason: str) -> None:
-    found = Registry()
+    found = Registry(dict(registry().kinds))
     found.add(Plugin("theirs", "1", (component,)))
     assert reason in found.broken["theirs"]
     assert not list(found)
@@ -244,7 +245,7 @@ def test_an_option_needs_a_type_and_a_default() -> None:
             super().__init__(size)
 
     for component in (Untyped, Bare, Loose):
-        found = Registry()
+        found = Registry(dict(registry().kinds))
         found.add(Plugin("theirs", "1", (component,)))
         assert component.__name__ in found.broken["theirs"]
 

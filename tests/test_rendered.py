@@ -8,17 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from ccigkit.interfaces import Split, SplitName
 from torch import Tensor
 
 from ccigkit import testing
-from ccigkit.data.digits import Digits
-from ccigkit.data.faces import CONFOUNDED, SHORTCUT, Faces
-from ccigkit.data.faces_drawing import ATTRIBUTES, IDENTITY
-from ccigkit.data.flow import Flow
-from ccigkit.data.pendulum import Pendulum
-from ccigkit.data.rendered import Rendered
+from ccigkit.data.drawn.digits import Digits
+from ccigkit.data.drawn.faces import CONFOUNDED, SHORTCUT, Faces
+from ccigkit.data.drawn.faces_drawing import ATTRIBUTES, IDENTITY
+from ccigkit.data.drawn.flow import Flow
+from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.data.drawn.scene import Rendered
 from ccigkit.errors import ConfigError
-from ccigkit.interfaces import Split, SplitName
 
 torch.set_num_threads(1)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ccigkit.graph import CausalGraph
 from PIL import Image
 
-from ccigkit.data.pendulum import Pendulum
+from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.evaluation import evaluate
-from ccigkit.evaluation.drawings import curve_svg, graph_svg, verdicts
 from ccigkit.evaluation.exhibits import exhibit, sweep
 from ccigkit.evaluation.page import write_report
-from ccigkit.graph import CausalGraph
-from ccigkit.metrics.predictor import predictor
+from ccigkit.metrics.readers.predictor import predictor
+from ccigkit.show.drawings import curve_svg, graph_svg, verdicts
 from tests.browser import browse, needs_browser, screenshot
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle

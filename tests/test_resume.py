@@ -18,12 +18,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ccigkit import experiment, training
+from ccigkit.commands import train
+from ccigkit.commands.run import Run
 from ccigkit.interfaces import Batch, Phase
 from ccigkit.model import load_model
 from ccigkit.objectives import ccig
-from ccigkit.run import Run
-from ccigkit.training import batch_rows, interrupts
+from ccigkit.training import loop
+from ccigkit.training.batches import batch_rows
+from ccigkit.training.loop import interrupts
 from tests.helpers import SILENT, TINY, assert_same, ccigkit, command, environment, tiny
 
 torch.set_num_threads(1)
@@ -50,21 +52,21 @@ TRAININGS = {
 def _short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
-        patch.setattr(experiment, "save_graph", lambda *_: None)
+        patch.setattr(train, "save_graph", lambda *_: None)
         yield
 
 
 def press_at(step: int, patch: pytest.MonkeyPatch) -> None:
     """Press Ctrl-C in the middle of a step, when its first phase has been played."""
-    play = training.Training._play
+    play = loop.Training._play
 
-    def pressing(self: training.Training, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+    def pressing(self: loop.Training, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         terms = play(self, phase, batch)
         if self.step_number == step - 1 and phase is self.phases[0]:
             signal.raise_signal(signal.SIGINT)
         return terms
 
-    patch.setattr(training.Training, "_play", pressing)
+    patch.setattr(loop.Training, "_play", pressing)
 
 
 def terms(run: Path) -> dict[int, dict[str, float]]:
@@ -94,23 +96,23 @@ def test_stop_and_resume_is_never_having_stopped(
         tighten = ccig.CCIG.between
         monkeypatch.setattr(ccig.CCIG, "between", lambda self, step: tighten(self, step * 100))
     config = tiny(*settings, f"train.steps={STEPS}", "train.sample_every=3")
-    experiment.train(config, tmp_path / "whole", SILENT)
+    train.train(config, tmp_path / "whole", SILENT)
     with monkeypatch.context() as patch:
         press_at(STOP, patch)
         with pytest.raises(KeyboardInterrupt):
-            experiment.train(config, tmp_path / "halves", SILENT)
+            train.train(config, tmp_path / "halves", SILENT)
     state = Run(tmp_path / "halves").load_checkpoint()
     assert state is not None
     assert state["step"] == STOP  # the step that Ctrl-C fell into was played to its end
     torch.manual_seed(99)  # whatever happened in between
     random.seed(99)
-    experiment.train(config, tmp_path / "halves", SILENT)
+    train.train(config, tmp_path / "halves", SILENT)
     assert_same_run(tmp_path / "whole", tmp_path / "halves")
 
 
 def test_joint_multipliers_travel_with_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ccig.CCIG, "between", lambda self, step: self.model.structure.learner.tighten())
-    experiment.train(tiny("train.schedule=joint", "train.steps=2", *QUICK_GAE), tmp_path / "run", SILENT)
+    train.train(tiny("train.schedule=joint", "train.steps=2", *QUICK_GAE), tmp_path / "run", SILENT)
     state = Run(tmp_path / "run").load_checkpoint()
     assert state is not None
     learner = state["parts"]["structure"]
@@ -120,22 +122,22 @@ def test_joint_multipliers_travel_with_the_checkpoint(tmp_path: Path, monkeypatc
 
 
 def test_more_steps_go_on_from_the_last(tmp_path: Path) -> None:
-    experiment.train(tiny("train.steps=2"), tmp_path / "run", SILENT)
+    train.train(tiny("train.steps=2"), tmp_path / "run", SILENT)
     first = terms(tmp_path / "run")
-    experiment.train(tiny("train.steps=5"), tmp_path / "run", SILENT)
+    train.train(tiny("train.steps=5"), tmp_path / "run", SILENT)
     assert terms(tmp_path / "run").keys() == {1, 2, 3, 5}
     assert {step: terms(tmp_path / "run")[step] for step in first} == first
 
 
 def test_a_run_broken_off_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
     config = tiny(f"train.steps={STEPS}")
-    experiment.train(config, tmp_path / "whole", SILENT)
+    train.train(config, tmp_path / "whole", SILENT)
     shutil.copytree(tmp_path / "whole", tmp_path / "broken")
     for name in ("checkpoint.pt", "model.safetensors", "model.json"):
         (tmp_path / "broken" / name).unlink()
     with (tmp_path / "broken" / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "model.su')  # cut off in the middle of a line
-    experiment.train(config, tmp_path / "broken", SILENT)
+    train.train(config, tmp_path / "broken", SILENT)
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 

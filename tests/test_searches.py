@@ -6,14 +6,14 @@ import random
 
 import numpy as np
 import pytest
-
 from ccigkit.attributes import Attribute, Kind, Table
-from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import Knowledge
-from ccigkit.structure.auto import Auto
-from ccigkit.structure.ges import GES
-from ccigkit.structure.grasp import GRaSP
-from ccigkit.structure.score_search import ScoreSearch
+
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.structure.learners.auto import Auto
+from ccigkit.structure.learners.ges import GES
+from ccigkit.structure.learners.grasp import GRaSP
+from ccigkit.structure.learners.score_search import ScoreSearch
 from tests.simulate import PENDULUM_TIERS, faces, linear, pendulum
 
 every_search = pytest.mark.parametrize("search", [GES, GRaSP])

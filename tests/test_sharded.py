@@ -18,15 +18,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ccigkit import experiment, testing
-from ccigkit.components import options_of, signature_fault
-from ccigkit.config import Config, parse_settings
+from ccigkit import testing
+from ccigkit.commands import train
+from ccigkit.commands.config import Config, parse_settings
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import signature_fault
 from ccigkit.data import sharded
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.sharded import Shards
 from ccigkit.errors import DataError
 from ccigkit.objectives import ccig
-from ccigkit.training import batch_rows
+from ccigkit.training.batches import batch_rows
 from tests.celeba_folder import faces, write_celeba
 from tests.data_folders import write_shards
 from tests.helpers import SILENT, assert_same, environment
@@ -222,18 +224,18 @@ def test_training_streams_the_images_and_gives_the_model_of_the_cache(
 ) -> None:
     """Streamed, stopped in the middle of an epoch and gone on with, it is the run that had all images in the cache."""
     monkeypatch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
-    monkeypatch.setattr(experiment, "save_graph", lambda *_: None)
+    monkeypatch.setattr(train, "save_graph", lambda *_: None)
     root, cache = write_shards(tmp_path / "shards", SIZES, test=1), tmp_path / "cache"
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "interrupts", lambda: nullcontext(lambda: True))
+        patch.setattr(train, "interrupts", lambda: nullcontext(lambda: True))
         with pytest.raises(KeyboardInterrupt):
-            experiment.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
+            train.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
     assert not list(cache.glob("*.npy"))
-    experiment.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
+    train.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
     assert (
         len(list(cache.glob("*.npy"))) == 1
     )  # for the pictures that a run ends with: of the test split, not of training
-    experiment.train(streaming(root, cache), tmp_path / "cached", SILENT)
+    train.train(streaming(root, cache), tmp_path / "cached", SILENT)
     assert len(list(cache.glob("*.npy"))) == 2
     one, other = (load_file(tmp_path / run / "model.safetensors") for run in ("streamed", "cached"))
     assert_same(one, other, "model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ccigkit.structure.sortability import explained, r2_sortability, sortability, varsortability
+from ccigkit.structure.assess.sortability import explained, r2_sortability, sortability, varsortability
 
 CHAIN = np.eye(4, k=1, dtype=bool)
 

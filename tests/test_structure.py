@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from ccigkit.attributes import Attribute, Table
-from ccigkit.components import registry
-from ccigkit.errors import DataError, GraphError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.interfaces import StructureLearner
-from ccigkit.structure.common import WeightedLearner, canonical, cyclicity, fit_strengths, project
-from ccigkit.structure.gae import GraphAutoencoder
-from ccigkit.structure.known import Known
-from ccigkit.structure.notears import Notears
+
+from ccigkit.causal.strengths import fit_strengths
+from ccigkit.component.registry import registry
+from ccigkit.errors import DataError, GraphError
+from ccigkit.structure.continuous.weighted import WeightedLearner, cyclicity
+from ccigkit.structure.learners.gae import GraphAutoencoder
+from ccigkit.structure.learners.known import Known
+from ccigkit.structure.learners.notears import Notears
+from ccigkit.structure.tables import canonical, project
 from tests.simulate import FACE_TIERS, PENDULUM_TIERS, faces, linear, pendulum
 
 torch.set_num_threads(1)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from ccigkit.attributes import Attribute, Table
-from ccigkit.components import registry
-from ccigkit.errors import DataError
 from ccigkit.graph import Knowledge
 from ccigkit.interfaces import StructureLearner
+
+from ccigkit.component.registry import registry
+from ccigkit.errors import DataError
 from tests.helpers import ccigkit
 
 LEARNERS = {learner.name: learner for learner in registry() if issubclass(learner, StructureLearner)}

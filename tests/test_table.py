@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from ccigkit import testing
-from ccigkit.components import options_of, signature_fault
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import signature_fault
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.table import ImageTable
 from ccigkit.errors import DataError

@@ -16,13 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ccigkit.attributes import Attribute, Values
-from ccigkit.data.cache import OnBad, cached_images
-from ccigkit.data.reader import FileData, Rows
-from ccigkit.data.sources import Images, Read, refuse_html
+from ccigkit.causal.attributes import Attribute, Values
+from ccigkit.causal.graph import CausalGraph
+from ccigkit.data.base import Split, SplitName
+from ccigkit.data.files.cache import OnBad, cached_images
+from ccigkit.data.files.folder import FileData, Rows
+from ccigkit.data.files.sources import Images, Read, refuse_html
 from ccigkit.errors import DataError, one_of
-from ccigkit.graph import CausalGraph
-from ccigkit.interfaces import Split, SplitName
 
 LATENTS = ("red", "green", "blue", "arm")  # the columns of the published files
 NAMES = ("arm", "blue", "green", "red")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ccigkit.attributes import Attribute, Attributes, Values
-from ccigkit.data.cache import OnBad
-from ccigkit.data.columns import binary, joined, numbers
-from ccigkit.data.crops import Preset
-from ccigkit.data.parquet import ParquetImages, parquet_blocks, parquet_files, parts_by_file
-from ccigkit.data.reader import FileData, Rows
-from ccigkit.data.sources import PARTS, ImageFiles, Names, refuse_html, unique
+from ccigkit.causal.attributes import Attribute, Attributes, Values
+from ccigkit.data.files.cache import OnBad
+from ccigkit.data.files.columns import binary, joined, numbers
+from ccigkit.data.files.crops import Preset
+from ccigkit.data.files.folder import FileData, Rows
+from ccigkit.data.files.parquet import ParquetImages, parquet_blocks, parquet_files, parts_by_file
+from ccigkit.data.files.sources import PARTS, ImageFiles, Names, refuse_html, unique
 from ccigkit.errors import DataError, one_of
 
 SIGNS = {"1": 1.0, "0": 0.0, "-1": 0.0}

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ccigkit.attributes import Attribute, Attributes, Table, Values
-from ccigkit.data.crops import Pixels
-from ccigkit.data.sources import refuse_html
+from ccigkit.causal.attributes import Attribute, Attributes, Table, Values
+from ccigkit.causal.graph import CausalGraph
+from ccigkit.data.base import DataModule, Split, SplitName
+from ccigkit.data.files.crops import Pixels
+from ccigkit.data.files.sources import refuse_html
 from ccigkit.errors import DataError, one_of
-from ccigkit.graph import CausalGraph
-from ccigkit.interfaces import DataModule, Split, SplitName
 
 PREFIX: Mapping[SplitName, str] = {"train": "train", "test": "t10k"}
 SIDE = 28

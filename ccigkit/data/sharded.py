@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from ccigkit.attributes import Attributes, Kind, Values
-from ccigkit.data.cache import UNREADABLE, OnBad
-from ccigkit.data.columns import as_attribute
-from ccigkit.data.crops import Preset, View
-from ccigkit.data.parquet import parts_by_file
-from ccigkit.data.reader import FileData, Rows
-from ccigkit.data.sources import SUFFIXES, Images, Read, refuse_html, unique
+from ccigkit.causal.attributes import Attributes, Kind, Values
+from ccigkit.data.base import SplitName
+from ccigkit.data.files.cache import UNREADABLE, OnBad
+from ccigkit.data.files.columns import as_attribute
+from ccigkit.data.files.crops import Preset, View
+from ccigkit.data.files.folder import FileData, Rows
+from ccigkit.data.files.parquet import parts_by_file
+from ccigkit.data.files.sources import SUFFIXES, Images, Read, refuse_html, unique
 from ccigkit.errors import DataError, one_of
-from ccigkit.interfaces import SplitName
 
 AHEAD = 2  # batches that are being decoded while training is busy with the one before
 

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ccigkit.attributes import Attribute, Attributes, Kind
-from ccigkit.data.cache import OnBad
-from ccigkit.data.columns import Columns, as_attribute, joined, read_columns, told, unfit
-from ccigkit.data.crops import Preset
-from ccigkit.data.parquet import ParquetImages, image_column, parquet_blocks, parquet_files, parts_by_file
-from ccigkit.data.reader import FileData, Rows
-from ccigkit.data.sources import PARTS, ImageFiles, Images, Names, unique
+from ccigkit.causal.attributes import Attribute, Attributes, Kind
+from ccigkit.data.files.cache import OnBad
+from ccigkit.data.files.columns import Columns, as_attribute, joined, read_columns, told, unfit
+from ccigkit.data.files.crops import Preset
+from ccigkit.data.files.folder import FileData, Rows
+from ccigkit.data.files.parquet import ParquetImages, image_column, parquet_blocks, parquet_files, parts_by_file
+from ccigkit.data.files.sources import PARTS, ImageFiles, Images, Names, unique
 from ccigkit.errors import DataError, one_of
 
 SPLIT = ("split", "partition", "subset", "fold")  # what a column of splits is called

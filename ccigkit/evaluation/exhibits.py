@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attribute
-from ccigkit.graph import CausalGraph
-from ccigkit.images import spread, to_float
-from ccigkit.interfaces import DataModule, ImageModel, Intervention, RenderedData, Split
-from ccigkit.metrics.answers import abducted, device_of, edit, respondents, sample
+from ccigkit.causal.attributes import Attribute
+from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.scm.base import Intervention
+from ccigkit.data.base import DataModule, RenderedData, Split
+from ccigkit.metrics.base import ImageModel
 from ccigkit.metrics.interventional import settings
-from ccigkit.metrics.predictor import Predictor
-from ccigkit.metrics.questions import as_drawn, ask
-from ccigkit.model import CausalImageModel, keep_detail
+from ccigkit.metrics.protocol.answers import abducted, device_of, edit, respondents, sample
+from ccigkit.metrics.protocol.questions import as_drawn, ask
+from ccigkit.metrics.readers.predictor import Predictor
+from ccigkit.model.detail import keep_detail
+from ccigkit.model.model import CausalImageModel
+from ccigkit.pixels import spread, to_float
 
 COLUMNS = 8  # pictures in a row
 SWEEP = 9  # steps of a traversal

@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from ccigkit.components import build, options_of, registry, resolve_options
+from ccigkit.component.options import options_of
+from ccigkit.component.registry import Choice, registry
+from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError, DataError, one_of
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
-from ccigkit.metrics.answers import edit, sample
-from ccigkit.metrics.cached import fingerprint
-from ccigkit.metrics.predictor import Predictor, predictor, predictor_hash
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import edit, sample
+from ccigkit.metrics.readers.cached import fingerprint
+from ccigkit.metrics.readers.predictor import Predictor, predictor, predictor_hash
+from ccigkit.pixels import to_float
 
 QUICK = (
     "effectiveness",
@@ -113,11 +115,12 @@ def resolved(metric: str, given: Mapping[str, Any]) -> tuple[Metric, dict[str, A
     """
     if metric not in registry().names("metric"):
         raise ConfigError(one_of("metric", metric, registry().names("metric")))
-    options = resolve_options("metric", metric, given, metric)
+    choice = Choice.of("metric", {"name": metric, **given}, metric)
+    options = dict(choice.options)
     for option in ("n", "cycles", "references", "steps", "predictor_steps"):
         if option in options and options[option] < 1:
             raise ConfigError(f"{metric}.{option}={options[option]} must be at least 1")
-    return build("metric", {"name": metric, **options}, {}), options
+    return choice.build({}), options
 
 
 def families(chosen: Iterable[tuple[Metric, dict[str, Any]]]) -> list[list[tuple[Metric, dict[str, Any]]]]:

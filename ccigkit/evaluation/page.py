@@ -18,13 +18,13 @@ from markupsafe import Markup, escape
 from PIL import Image
 from torch import Tensor
 
-from ccigkit.components import registry
+from ccigkit.component.registry import registry
 from ccigkit.evaluation.boards import CONTROLS, Board, Groups, boards, headlines
-from ccigkit.evaluation.drawings import curve_svg, graph_svg
 from ccigkit.evaluation.exhibits import Exhibit, spelled
 from ccigkit.evaluation.measure import Estimate
 from ccigkit.files import write_text
-from ccigkit.images import to_bytes
+from ccigkit.pixels import to_bytes
+from ccigkit.show.drawings import curve_svg, graph_svg
 
 NOTES = {  # what metrics that are no component say of themselves
     "at a glance": "Of each metric the column that says most, the mean over every do(). Read the models between the "

@@ -8,12 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attribute
-from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
-from ccigkit.metrics.answers import respondents
-from ccigkit.metrics.counterfactual import Kept
-from ccigkit.metrics.predictor import STEPS, predictor
-from ccigkit.metrics.questions import Question, as_drawn, ask
+from ccigkit.causal.attributes import Attribute
+from ccigkit.data.base import DataModule
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import respondents
+from ccigkit.metrics.protocol.counterfactual import Kept
+from ccigkit.metrics.protocol.questions import Question, as_drawn, ask
+from ccigkit.metrics.readers.predictor import STEPS, predictor
 
 
 class CDM(Metric):

@@ -11,14 +11,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import AbductedByOurs, Do, abducted, edit, resample
-from ccigkit.metrics.counterfactual import Kept, means
-from ccigkit.metrics.pixels import l1, psnr, ssim
-from ccigkit.metrics.questions import Question, as_drawn, ask
-from ccigkit.metrics.weights import perceptual
-from ccigkit.model import CausalImageModel
+from ccigkit.data.base import DataModule, RenderedData
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import AbductedByOurs, Do, abducted, edit, resample
+from ccigkit.metrics.protocol.counterfactual import Kept, means
+from ccigkit.metrics.protocol.pixels import l1, psnr, ssim
+from ccigkit.metrics.protocol.questions import Question, as_drawn, ask
+from ccigkit.metrics.readers.weights import perceptual
+from ccigkit.model.model import CausalImageModel
+from ccigkit.pixels import to_float
 
 DISTANCES = {"l1": l1, "psnr": psnr, "ssim": ssim}
 Edit = Callable[[Tensor, Tensor, Do], Tensor]  # images [b, c, h, w], their attributes [b, d], do: images

@@ -13,14 +13,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ccigkit.attributes import Attributes
+from ccigkit.causal.attributes import Attributes
+from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import DataError
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import device_of
-from ccigkit.metrics.predictor import STEPS, Predictor, predictor
-from ccigkit.metrics.questions import BATCH, as_said
-from ccigkit.model import CausalImageModel
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import device_of
+from ccigkit.metrics.protocol.questions import BATCH, as_said
+from ccigkit.metrics.readers.predictor import STEPS, Predictor, predictor
+from ccigkit.model.model import CausalImageModel
+from ccigkit.pixels import to_float
 
 Array = npt.NDArray[np.float64]
 BINS = 20

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ccigkit.attributes import Attributes
+from ccigkit.causal.attributes import Attributes
+from ccigkit.data.base import DataModule, Split
 from ccigkit.errors import ConfigError, DataError, one_of
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, Row, Split
-from ccigkit.metrics.answers import respondents
-from ccigkit.metrics.gaussians import SIDE, small
-from ccigkit.metrics.questions import ask
-from ccigkit.networks.dcgan import DCGANEncoder
-from ccigkit.training import batch_rows
+from ccigkit.image.dcgan import DCGANEncoder
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import respondents
+from ccigkit.metrics.protocol.questions import ask
+from ccigkit.metrics.readers.vae import SIDE, small
+from ccigkit.pixels import to_float
+from ccigkit.training.batches import batch_rows
 
 WIDTH, RATE, BATCH = 16, 2e-3, 64
 FEWEST = 20  # test images that make a group: the accuracy of fewer is noise

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from ccigkit.interfaces import DataModule, ImageModel, Row
-from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores
-from ccigkit.metrics.predictor import STEPS, held_out_scores, label_scores, predictor
+from ccigkit.data.base import DataModule
+from ccigkit.metrics.base import ImageModel, Row
+from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores
+from ccigkit.metrics.readers.predictor import STEPS, held_out_scores, label_scores, predictor
 
 
 class Effectiveness(CounterfactualMetric):

@@ -6,10 +6,11 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from ccigkit.causal.graph import CausalGraph
+from ccigkit.data.base import DataModule
 from ccigkit.errors import DataError
-from ccigkit.graph import CausalGraph
-from ccigkit.interfaces import DataModule, ImageModel, Metric, Row
-from ccigkit.structure.compare import adjustment_distances, compare
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.structure.assess.compare import adjustment_distances, compare
 
 RANDOM = 20
 

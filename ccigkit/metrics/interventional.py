@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attribute
+from ccigkit.causal.attributes import Attribute
+from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import DataError
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import abducted, sample
-from ccigkit.metrics.distances import energy, mmd, total_variation
-from ccigkit.metrics.predictor import STEPS, Predictor, View, look, predictor
-from ccigkit.metrics.questions import BATCH, as_drawn
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import abducted, sample
+from ccigkit.metrics.protocol.distances import energy, mmd, total_variation
+from ccigkit.metrics.protocol.questions import BATCH, as_drawn
+from ccigkit.metrics.readers.predictor import STEPS, Predictor, View, look, predictor
+from ccigkit.pixels import to_float
 
 BINS = 10
 

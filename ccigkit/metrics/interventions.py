@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ccigkit.attributes import Attributes
+from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.graph import CausalGraph
+from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import DataError
-from ccigkit.graph import CausalGraph
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Metric, RenderedData, Row
-from ccigkit.metrics.answers import abducted, resample
-from ccigkit.metrics.counterfactual import Kept
-from ccigkit.metrics.pixels import mse
-from ccigkit.metrics.predictor import STEPS, Predictor, predictor
-from ccigkit.metrics.questions import BATCH, alternatives
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import abducted, resample
+from ccigkit.metrics.protocol.counterfactual import Kept
+from ccigkit.metrics.protocol.pixels import mse
+from ccigkit.metrics.protocol.questions import BATCH, alternatives
+from ccigkit.metrics.readers.predictor import STEPS, Predictor, predictor
+from ccigkit.pixels import to_float
 
 
 class Interventions(Metric):

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccigkit.attributes import Attribute
+from ccigkit.causal.attributes import Attribute
+from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel
-from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer
-from ccigkit.metrics.gaussians import STEPS as VAE_STEPS
-from ccigkit.metrics.gaussians import divergence, gaussians
-from ccigkit.metrics.predictor import STEPS, Pictures, predictor
-from ccigkit.metrics.questions import Question
+from ccigkit.metrics.base import ImageModel
+from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer
+from ccigkit.metrics.protocol.questions import Question
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.readers.vae import STEPS as VAE_STEPS
+from ccigkit.metrics.readers.vae import divergence, gaussians
+from ccigkit.pixels import to_float
 
 WEIGHTS = (0.8, 0.2)  # the benchmark's (Melistas et al., 2024)
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError
-from ccigkit.images import to_float
-from ccigkit.interfaces import DataModule, ImageModel, Row
-from ccigkit.metrics.answers import sample
-from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores
-from ccigkit.metrics.distances import frechet, kid
-from ccigkit.metrics.predictor import STEPS, Pictures, predictor
-from ccigkit.metrics.weights import inception
+from ccigkit.metrics.base import ImageModel, Row
+from ccigkit.metrics.protocol.answers import sample
+from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores
+from ccigkit.metrics.protocol.distances import frechet, kid
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.readers.weights import inception
+from ccigkit.pixels import to_float
 
 
 class Realism(CounterfactualMetric):

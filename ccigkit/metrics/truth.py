@@ -7,14 +7,15 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.images import to_bytes, to_float
-from ccigkit.interfaces import DataModule, ImageModel, RenderedData, Row
-from ccigkit.metrics.counterfactual import CounterfactualMetric, Scorer, Scores, means
-from ccigkit.metrics.pixels import absolute, l1, mse, psnr, ssim
-from ccigkit.metrics.predictor import STEPS, Pictures, predictor
-from ccigkit.metrics.questions import Question
-from ccigkit.metrics.weights import perceptual
+from ccigkit.metrics.base import ImageModel, Row
+from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores, means
+from ccigkit.metrics.protocol.pixels import absolute, l1, mse, psnr, ssim
+from ccigkit.metrics.protocol.questions import Question
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.readers.weights import perceptual
+from ccigkit.pixels import to_bytes, to_float
 
 
 class Truth(CounterfactualMetric):

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ccigkit.interfaces import Batch, Discriminator, Intervention, JointStructure, Objective, Phase
-from ccigkit.model import CausalImageModel, unchanged
+from ccigkit.causal.scm.base import Intervention
+from ccigkit.image.base import Discriminator
+from ccigkit.model.detail import unchanged
+from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
+from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.objectives.terms import Dependence, fit_mechanisms, frozen, structure_terms, supervision
+from ccigkit.structure.joint import JointStructure
 
 MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ccigkit.interfaces import Batch, Discriminator, Objective, Phase
-from ccigkit.model import CausalImageModel
+from ccigkit.image.base import Discriminator
+from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
+from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.objectives.terms import structure_terms, supervision
 
 

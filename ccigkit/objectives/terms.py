@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccigkit.attributes import Attributes
-from ccigkit.interfaces import SCM, JointStructure, Structure
+from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.scm.base import SCM
+from ccigkit.causal.structure import Structure
+from ccigkit.structure.joint import JointStructure
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:

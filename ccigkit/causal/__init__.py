@@ -1,0 +1,1 @@
+"""The causal model: attributes, the graph over them, the mechanisms along it. It knows nothing of images."""

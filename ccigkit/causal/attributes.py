@@ -1,0 +1,260 @@
+"""Attributes: names, kinds and units, and the one map between those units and the latent scale.
+
+Three scales meet here and nowhere else. A *value* is what a person says, in the attribute's own units (Smiling=1,
+angle=0.3 radians). A *latent* is what the causal model works on, about zero mean and unit spread. A *probability* is
+the reading of a binary attribute in between. The map is fitted once, on the training table, and saved with the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ccigkit.errors import ConfigError, DataError, one_of
+
+if TYPE_CHECKING:
+    from ccigkit.causal.graph import CausalGraph
+
+Kind = Literal["binary", "categorical", "continuous"]
+Values = npt.NDArray[np.float64]
+KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
+SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One column of the table: its name, its kind, its unit and the range it was seen in.
+
+    A binary value is a probability or a degree in [0, 1]; hard labels are the special case 0 and 1, and 0.5 is the
+    threshold. A categorical value is a code 0, 1, ... into `categories`, kept in that order on one latent axis.
+
+    `center` and `spread` standardise the latent; `levels` are the latents that an intervention sets for each category
+    (two, for a binary attribute): the median latent of the training rows that carry it.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    categories: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    center: float = 0.0
+    spread: float = 1.0
+    levels: tuple[float, ...] = ()
+
+    def fitted(self, values: Values) -> Attribute:
+        """The attribute with its range and its scale taken from a column [n] of values.
+
+        Raises:
+            DataError: where the column is constant, has missing values, or values that its kind does not allow.
+        """
+        for bad, what in ((np.isnan(values), "missing values (NaN)"), (np.isinf(values), "infinite values")):
+            if bad.any():
+                raise DataError(f"attribute {self.name} has {int(bad.sum())} {what}; fill or drop those rows")
+        low, high = float(values.min()), float(values.max())
+        if low == high:
+            raise DataError(f"attribute {self.name} is constant ({low:g} in all {len(values)} rows); leave it out")
+        if self.kind == "binary" and not 0 <= low <= high <= 1:
+            raise DataError(f"attribute {self.name} is binary but has values from {low:g} to {high:g}; use 0 and 1")
+        if self.kind == "categorical":
+            if (values != np.round(values)).any() or low < 0 or (self.categories and high >= len(self.categories)):
+                raise DataError(f"attribute {self.name} is categorical: its values must be the codes 0, 1, 2, ...")
+            names = self.categories or tuple(str(code) for code in range(int(high) + 1))
+            return replace(self, categories=names)._scaled(values, low, high)
+        return self._scaled(values, low, high)
+
+    def _scaled(self, values: Values, low: float, high: float) -> Attribute:
+        raw = self._link(torch.as_tensor(values, dtype=torch.float64))
+        spread = float(raw.std())
+        if spread < 1e-12:
+            raise DataError(f"attribute {self.name} does not vary enough to be learned from; leave it out")
+        scaled = replace(self, low=low, high=high, center=float(raw.mean()), spread=spread)
+        if self.kind == "continuous":
+            return scaled
+        latents = scaled.to_latent(torch.as_tensor(values, dtype=torch.float64))
+        codes = torch.as_tensor((values > 0.5) if self.kind == "binary" else values).long()
+        levels = [
+            float(latents[codes == code].median() if (codes == code).any() else scaled.to_latent(torch.tensor(code)))
+            for code in range(2 if self.kind == "binary" else len(scaled.categories))
+        ]
+        return replace(scaled, levels=tuple(levels))
+
+    def _link(self, values: Tensor) -> Tensor:
+        return values.clamp(SURE, 1 - SURE).logit() if self.kind == "binary" else values
+
+    def to_latent(self, values: Tensor) -> Tensor:
+        """Values in the attribute's own units, any shape, to the latent scale."""
+        return (self._link(values) - self.center) / self.spread
+
+    def to_value(self, latent: Tensor) -> Tensor:
+        """The latent scale, any shape, back to the attribute's own units (binary: a probability)."""
+        raw = latent * self.spread + self.center
+        return raw.sigmoid() if self.kind == "binary" else raw
+
+    def intervention(self, value: float | Tensor) -> Tensor:
+        """The latent that do(attribute = value) sets, for one value or for one per image [b].
+
+        Raises:
+            ConfigError: where the attribute cannot take a value.
+        """
+        values = torch.as_tensor(value, dtype=torch.float64)
+        if self.kind == "continuous":
+            slack = 1e-6 * (self.high - self.low)
+            possible = (values >= self.low - slack) & (values <= self.high + slack)
+            unit = f" {self.unit}" if self.unit else ""
+            remedy = f"is outside {self.low:.4g} to {self.high:.4g}{unit}, the range the model was trained on"
+        else:
+            possible = (values == values.round()) & (values >= 0) & (values < len(self.levels))
+            allowed = "0 or 1" if self.kind == "binary" else f"one of {', '.join(self.categories)}"
+            remedy = f"is impossible: {self.name} is {self.kind}, so {allowed}"
+        if not possible.all():
+            raise ConfigError(f"{self.name}={float(values[~possible].flatten()[0]):g} {remedy}")
+        if self.kind == "continuous":
+            return self.to_latent(values).float()
+        return torch.tensor(self.levels)[values.long()]
+
+
+class Attributes(Sequence[Attribute]):
+    """The attributes of a model, in order, and their maps for whole batches."""
+
+    def __init__(self, attributes: Iterable[Attribute]) -> None:
+        self._attributes = tuple(attributes)
+        if len(set(self.names)) != len(self.names):
+            raise DataError(f"an attribute is named twice: {', '.join(self.names)}")
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._attributes[index]
+
+    def __len__(self) -> int:
+        return len(self._attributes)
+
+    def __iter__(self) -> Iterator[Attribute]:
+        return iter(self._attributes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in order."""
+        return tuple(attribute.name for attribute in self._attributes)
+
+    @property
+    def ranges(self) -> Tensor:
+        """What an error is a share of [d]: the range seen; for a binary attribute 1, whatever degrees were seen."""
+        return torch.tensor([1.0 if a.kind == "binary" else a.high - a.low for a in self])
+
+    def index(self, name: object, start: int = 0, stop: int | None = None) -> int:
+        """The position of a name.
+
+        Raises:
+            ConfigError: where no attribute has that name.
+        """
+        if name not in self.names:
+            raise ConfigError(one_of("attribute", str(name), self.names))
+        return self.names.index(str(name))
+
+    def to_latent(self, values: Tensor) -> Tensor:
+        """Values [n, d] in own units to latents [n, d]."""
+        return torch.stack([a.to_latent(values[..., j]) for j, a in enumerate(self)], dim=-1)
+
+    def to_values(self, latents: Tensor) -> Tensor:
+        """Latents [n, d] to values [n, d] in own units."""
+        return torch.stack([a.to_value(latents[..., j]) for j, a in enumerate(self)], dim=-1)
+
+    def interventions(self, do: Mapping[str, float | Tensor]) -> dict[int, Tensor]:
+        """{name: value in own units, one or [b]} as {position: latent}.
+
+        Raises:
+            ConfigError: for an unknown name or an impossible value.
+        """
+        return {self.index(name): self[self.index(name)].intervention(value) for name, value in do.items()}
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain data, for model.json."""
+        return [asdict(attribute) for attribute in self]
+
+    @classmethod
+    def from_json(cls, content: Iterable[Mapping[str, Any]]) -> Attributes:
+        """Read what `to_json` wrote."""
+        return cls(
+            Attribute(**{**a, "categories": tuple(a["categories"]), "levels": tuple(a["levels"])}) for a in content
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Attribute values [n, d] in their own units, with the attributes that describe the columns.
+
+    `truth` is the graph that made the data, where that is known; only the learner `known` and reports look at it.
+    """
+
+    attributes: Attributes
+    values: Values
+    truth: CausalGraph | None = None
+
+    @classmethod
+    def fit(cls, attributes: Iterable[Attribute], values: npt.ArrayLike, truth: CausalGraph | None = None) -> Table:
+        """A table whose attributes take their ranges and scales from its own rows.
+
+        Raises:
+            DataError: where a column is constant, missing values, or at odds with its kind.
+        """
+        columns = np.asarray(values, dtype=np.float64)
+        given = list(attributes)
+        if columns.ndim != 2 or columns.shape[1] != len(given):
+            raise DataError(f"a table of {len(given)} attributes must be [n, {len(given)}], got {list(columns.shape)}")
+        if len(columns) < 2:
+            raise DataError(f"a table needs at least two rows, got {len(columns)}")
+        return cls(Attributes(a.fitted(columns[:, j]) for j, a in enumerate(given)), columns, truth)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attributes' names, in the order of the columns."""
+        return self.attributes.names
+
+    @property
+    def latents(self) -> Values:
+        """[n, d] on the latent scale: standardised values, standardised logits for binary attributes."""
+        return self.attributes.to_latent(torch.as_tensor(self.values)).numpy()
+
+    def reordered(self, names: Sequence[str]) -> Table:
+        """The same rows with the columns in another order."""
+        at = [self.attributes.index(name) for name in names]
+        truth = self.truth.reordered(names) if self.truth else None
+        return Table(Attributes(self.attributes[i] for i in at), self.values[:, at], truth)
+
+
+def infer_kind(values: Values) -> Kind:
+    """Binary for two values 0 and 1, categorical for a few whole numbers from 0, else continuous."""
+    distinct = np.unique(values[np.isfinite(values)])
+    if len(distinct) <= 2 and set(distinct) <= {0.0, 1.0}:
+        return "binary"
+    if len(distinct) <= 10 and (distinct == np.arange(len(distinct))).all():
+        return "categorical"
+    return "continuous"
+
+
+def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, float]:
+    """["Smiling=1", "angle=0.3", "shape=square"] as {name: value in own units}.
+
+    Raises:
+        ConfigError: where a setting is not NAME=VALUE, or names an attribute or a value that does not exist.
+    """
+    do: dict[str, float] = {}
+    for setting in settings:
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals or not name or not text:
+            raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
+        attribute = attributes[attributes.index(name)]
+        if name in do:
+            raise ConfigError(f"--do sets {name} twice")
+        try:
+            do[name] = float(attribute.categories.index(text) if text in attribute.categories else float(text))
+        except ValueError:
+            raise ConfigError(f"--do {setting}: {text!r} is not a value of the {attribute.kind} {name}") from None
+        attribute.intervention(do[name])
+    return do

@@ -1,0 +1,307 @@
+"""The causal graph: who causes whom, how strongly, and what is known of it beforehand."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ccigkit.errors import GraphError, one_of
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CausalGraph:
+    """A directed acyclic graph over named attributes.
+
+    `strengths[i, j]` is nonzero where attribute i is a direct cause of attribute j (row to column, everywhere in
+    ccigkit); its value is the learned weight, or 1 where only the edge is known.
+
+    Raises:
+        GraphError: where the graph has a cycle, or its names and matrix do not fit together.
+    """
+
+    names: tuple[str, ...]
+    strengths: Matrix
+    notes: tuple[str, ...] = field(default=(), compare=False)  # what a learner wants said, e.g. the edges it cut
+
+    def __post_init__(self) -> None:
+        strengths = np.array(self.strengths, dtype=np.float64)
+        size = len(self.names)
+        if strengths.shape != (size, size):
+            raise GraphError(f"the graph has {size} names but a matrix of shape {strengths.shape}")
+        if len(set(self.names)) != size:
+            raise GraphError(f"the graph names an attribute twice: {', '.join(self.names)}")
+        if not np.isfinite(strengths).all():
+            raise GraphError("the graph has a strength that is not a finite number")
+        strengths.flags.writeable = False
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "strengths", strengths)
+        if cycle := find_cycle(strengths != 0):
+            path = " -> ".join(self.names[i] for i in (*cycle, cycle[0]))
+            raise GraphError(f"the graph has a cycle: {path}; remove one of its edges")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, CausalGraph)
+            and self.names == other.names
+            and np.array_equal(self.strengths, other.strengths)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.names, self.strengths.tobytes()))
+
+    @classmethod
+    def from_edges(cls, names: Sequence[str], edges: Iterable[str]) -> CausalGraph:
+        """A graph from lines such as "Smiling -> Mouth_Slightly_Open", with strength 1 or "... : 0.7"."""
+        strengths = np.zeros((len(names), len(names)))
+        for edge in edges:
+            arrow, _, weight = edge.partition(":")
+            cause, effect = parse_edge(arrow, names)
+            try:
+                strengths[names.index(cause), names.index(effect)] = float(weight) if weight.strip() else 1.0
+            except ValueError:
+                raise GraphError(f"the edge {edge!r} has a strength that is not a number") from None
+        return cls(tuple(names), strengths)
+
+    @property
+    def adjacency(self) -> npt.NDArray[np.bool_]:
+        """[d, d], true where row causes column."""
+        return np.asarray(self.strengths != 0)
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Every edge as (cause, effect), in the order of the names."""
+        return [(self.names[i], self.names[j]) for i, j in np.argwhere(self.adjacency)]
+
+    @property
+    def order(self) -> list[str]:
+        """The names, causes before effects; among equals, the first named first."""
+        return [self.names[i] for i in topological_order(self.adjacency)]
+
+    @property
+    def roots(self) -> list[str]:
+        """The attributes that nothing in the graph causes."""
+        return [self.names[j] for j in np.flatnonzero(~self.adjacency.any(axis=0))]
+
+    def parents(self, name: str) -> list[str]:
+        """The direct causes of an attribute."""
+        return [self.names[i] for i in np.flatnonzero(self.adjacency[:, self.index(name)])]
+
+    def descendants(self, name: str) -> list[str]:
+        """Everything an attribute causes, along paths of any length; not itself."""
+        return [self.names[j] for j in np.flatnonzero(reachability(self.adjacency)[self.index(name)])]
+
+    def index(self, name: str) -> int:
+        """The position of a name.
+
+        Raises:
+            GraphError: where no attribute has that name.
+        """
+        if name not in self.names:
+            raise GraphError(one_of("attribute", name, self.names))
+        return self.names.index(name)
+
+    def reordered(self, names: Sequence[str]) -> CausalGraph:
+        """The same graph with its attributes in another order."""
+        if set(names) != set(self.names):
+            missing, extra = set(names) - set(self.names), set(self.names) - set(names)
+            raise GraphError(f"the graph is over other attributes: it lacks {sorted(missing)} and adds {sorted(extra)}")
+        at = [self.names.index(name) for name in names]
+        return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes)
+
+    def shd(self, truth: CausalGraph, *, reversal: Literal[1, 2] = 1) -> int:
+        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option."""
+        differs = self.adjacency != truth.reordered(self.names).adjacency
+        return int(differs.sum() if reversal == 2 else np.triu(differs | differs.T).sum())
+
+    def to_text(self) -> str:
+        """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare."""
+        width = max(map(len, self.names), default=0)
+        lines = []
+        for name in self.order:
+            j = self.names.index(name)
+            causes = ", ".join(f"{p} ({self.strengths[self.names.index(p), j]:+.2f})" for p in self.parents(name))
+            lines.append(f"{name:<{width}} <- {causes}" if causes else name)
+        return "\n".join(lines)
+
+    def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:
+        """`names = [...]` and `edges = ["a -> b : strength", ...]`, to edit by hand and hand back.
+
+        A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
+        too, but commented out.
+        """
+        remarks = remarks or {}
+        lines = []
+        for cause, effect in dict.fromkeys((*self.edges, *remarks)):
+            strength = self.strengths[self.index(cause), self.index(effect)]
+            line = f'"{cause} -> {effect} : {strength:.6g}",' if strength else f'# "{cause} -> {effect}",'
+            remark = remarks.get((cause, effect))
+            lines.append(f"    {line}  # {remark}" if remark else f"    {line}")
+        names = ", ".join(f'"{name}"' for name in self.names)
+        return "\n".join([f"names = [{names}]", "edges = [", *lines, "]"]) + "\n"
+
+    @classmethod
+    def from_toml(cls, path: Path) -> CausalGraph:
+        """Read what `to_toml` writes.
+
+        Raises:
+            GraphError: where the file is missing, is not such a file, or holds a cycle.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise GraphError(f"cannot read the graph {path}: {error.strerror or error}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise GraphError(f"{path} is not TOML: {error}") from None
+        names, edges = content.get("names"), content.get("edges")
+        if names is None or edges is None or not _strings(names) or not _strings(edges):
+            raise GraphError(f'{path} must hold names = ["a", "b", ...] and edges = ["a -> b", ...]')
+        return cls.from_edges(names, edges)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of the graph before looking at the data; every structure learner honours it.
+
+    Edges are pairs (cause, effect). Tiers order attributes in time: nothing in a later tier causes anything in an
+    earlier one; attributes in no tier are free.
+    """
+
+    required: frozenset[tuple[str, str]] = frozenset()
+    forbidden: frozenset[tuple[str, str]] = frozenset()
+    tiers: tuple[tuple[str, ...], ...] = ()
+    roots: frozenset[str] = frozenset()
+    leaves: frozenset[str] = frozenset()
+
+    def allowed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """[d, d], true where an edge from row to column contradicts nothing that is known."""
+        allowed = ~np.eye(len(names), dtype=bool)
+        at = {name: i for i, name in enumerate(names)}
+        for cause, effect in self._known(self.forbidden, names):
+            allowed[at[cause], at[effect]] = False
+        for cause, effect in self._known(self.required, names):
+            allowed[at[effect], at[cause]] = False
+        for root in self._named(self.roots, names):
+            allowed[:, at[root]] = False
+        for leaf in self._named(self.leaves, names):
+            allowed[at[leaf], :] = False
+        tiers = [[at[name] for name in self._named(tier, names)] for tier in self.tiers]
+        for later, tier in enumerate(tiers):
+            for earlier in tiers[:later]:
+                allowed[np.ix_(tier, earlier)] = False
+        return allowed
+
+    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """[d, d], true where an edge from row to column is required.
+
+        Raises:
+            GraphError: where the required edges contradict the rest, or form a cycle.
+        """
+        needed = np.zeros((len(names), len(names)), dtype=bool)
+        for cause, effect in self._known(self.required, names):
+            needed[names.index(cause), names.index(effect)] = True
+        for i, j in np.argwhere(needed & ~self.allowed(names)):
+            raise GraphError(f"the edge {names[i]} -> {names[j]} is both required and forbidden")
+        if cycle := find_cycle(needed):
+            raise GraphError(f"the required edges form a cycle among {', '.join(names[i] for i in cycle)}")
+        return needed
+
+    def __bool__(self) -> bool:
+        return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves))
+
+    @staticmethod
+    def _named(wanted: Iterable[str], names: Sequence[str]) -> list[str]:
+        for name in wanted:
+            if name not in names:
+                raise GraphError(one_of("attribute in the background knowledge:", name, names))
+        return list(wanted)
+
+    def _known(self, edges: Iterable[tuple[str, str]], names: Sequence[str]) -> list[tuple[str, str]]:
+        pairs = list(edges)
+        self._named((name for pair in pairs for name in pair), names)
+        return pairs
+
+
+def parse_edge(text: str, names: Sequence[str] | None = None) -> tuple[str, str]:
+    """One edge, "a -> b", as ("a", "b").
+
+    Raises:
+        GraphError: where the text is not an edge, or a name is not among `names`.
+    """
+    cause, arrow, effect = (part.strip() for part in text.partition("->"))
+    if not arrow or not cause or not effect:
+        raise GraphError(f'{text!r} is not an edge; write "cause -> effect"')
+    for name in (cause, effect):
+        if names is not None and name not in names:
+            raise GraphError(one_of("attribute in an edge:", name, names))
+    return cause, effect
+
+
+def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """[d, d], true where column can be reached from row by one edge or more."""
+    reach = adjacency.copy()
+    for k in range(len(reach)):  # Warshall
+        reach |= np.outer(reach[:, k], reach[k])
+    return reach
+
+
+def find_cycle(adjacency: npt.NDArray[np.bool_]) -> list[int]:
+    """The nodes along one directed cycle, or nothing where the graph is acyclic."""
+    looping = np.flatnonzero(np.diag(reachability(adjacency)))
+    if not len(looping):
+        return []
+    start = int(looping[0])
+    paths = [[start]]
+    while True:  # breadth first, so the cycle named is a shortest one
+        path = paths.pop(0)
+        if adjacency[path[-1], start]:
+            return path
+        paths += [[*path, int(j)] for j in np.flatnonzero(adjacency[path[-1]]) if j not in path]
+
+
+def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
+    """Positions, causes before effects; among equals the lowest position first (Kahn's algorithm)."""
+    waiting = adjacency.sum(axis=0)
+    order: list[int] = []
+    left = set(range(len(adjacency)))
+    while left:
+        ready = min((i for i in left if waiting[i] == 0), default=None)
+        if ready is None:
+            raise GraphError("the graph has a cycle, so it has no causal order")
+        order.append(ready)
+        left.remove(ready)
+        waiting = waiting - adjacency[ready]
+    return order
+
+
+def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+    """[d, d], the edges of a weighted graph that survive when its cycles are broken.
+
+    Edges enter from the strongest to the weakest, and one that would close a cycle stays out (so of a cycle the
+    weakest edge goes). Edges that are `needed` enter first.
+    """
+    size = len(weights)
+    kept = np.zeros((size, size), dtype=bool)
+    reach = np.eye(size, dtype=bool)
+    rank = np.abs(weights).astype(float)
+    if needed is not None:
+        rank[needed] = np.inf
+    for flat in np.argsort(-rank, axis=None, kind="stable"):
+        i, j = divmod(int(flat), size)
+        if rank[i, j] == 0:
+            break
+        if i != j and not reach[j, i]:
+            kept[i, j] = True
+            reach |= np.outer(reach[:, i], reach[j])
+    return kept
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,130 @@
+"""Structural causal models: noise to attributes and back, and what do() means."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ccigkit.causal.graph import reachability
+from ccigkit.component.component import Component
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Latents held fixed: `mask` says which, `values` at what; both [d] for a whole batch or [b, d] per sample."""
+
+    mask: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, do: Mapping[int, float | Tensor], like: Tensor) -> Intervention:
+        """{position: latent, a number or [b]} for a batch shaped like z [b, d]."""
+        mask = torch.zeros(like.shape[-1], dtype=torch.bool, device=like.device)
+        values = torch.zeros_like(like)
+        for position, latent in do.items():
+            mask[position] = True
+            values[:, position] = torch.as_tensor(latent).to(values)
+        return cls(mask, values)
+
+    def apply(self, z: Tensor) -> Tensor:
+        """Z [b, d] with the held latents in place."""
+        return torch.where(self.mask, self.values.to(z.dtype), z)
+
+
+class SCM(Component, nn.Module):
+    """A structural causal model over latents: z_j = f_j(parents of j, u_j), and back.
+
+    The adjacency [d, d] is an argument, not a part: the same mechanisms answer under another graph, and a learner's
+    differentiable one flows through. It must be acyclic. A subclass writes `mechanism` and `inverse`; the rest, with
+    the meaning of do(), is written here once for all.
+    """
+
+    kind = "scm"
+    default = "nonlinear"
+    flag = "The structural causal model over the latent."
+    saved = True
+    wiring = ("size",)
+    quantiles: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        levels = (torch.arange(1001, dtype=torch.float64) + 0.5) / 1001
+        normal = torch.special.ndtri(levels).float()
+        self.register_buffer("quantiles", normal[:, None].repeat(1, size))
+
+    @abstractmethod
+    def mechanism(self, z: Tensor, adjacency: Tensor, u: Tensor) -> Tensor:
+        """All d mechanisms at once, z [b, d] and noise u [b, d] to new z [b, d]; z_j may use z_i only through
+        adjacency[i, j].
+        """
+
+    @abstractmethod
+    def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
+        """The noise u [b, d] with mechanism(z, adjacency, u) == z."""
+
+    def loss(self, z: Tensor, adjacency: Tensor) -> Tensor:
+        """How badly the mechanisms explain observed z [b, d]: the mean square of the noise they leave over.
+
+        That is the likelihood of additive noise; an SCM whose noise enters otherwise writes its own.
+        """
+        return self.inverse(z, adjacency).square().mean()
+
+    def forward(self, u: Tensor, adjacency: Tensor, intervention: Intervention | None = None) -> Tensor:
+        """Noise u [b, d] to z [b, d], under an intervention if one is given."""
+        with torch.autocast(u.device.type, enabled=False):
+            z = torch.zeros_like(u)
+            for _ in range(longest_path(adjacency) + 1):
+                z = self.mechanism(z, adjacency, u)
+                z = intervention.apply(z) if intervention else z
+            return z
+
+    def abduct(self, z: Tensor, adjacency: Tensor) -> Tensor:
+        """Endogenous z [b, d] back to the noise [b, d] that made them."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self.inverse(z.float(), adjacency)
+
+    def counterfactual(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
+        """Z [b, d] as it would have been: abduct, act, predict (Pearl, 2009, section 7.1).
+
+        What the intervention cannot reach keeps its value bit for bit.
+        """
+        z = z.float()
+        changed = self(self.abduct(z, adjacency), adjacency, intervention)
+        reach = torch.as_tensor(reachability(_support(adjacency)), device=z.device, dtype=z.dtype)
+        reached = (intervention.mask.to(z.dtype) @ reach) > 0
+        return torch.where(reached | intervention.mask, changed, z)
+
+    def sample_noise(self, n: int) -> Tensor:
+        """Noise [n, d], each column independent, from the fitted quantiles; standard normal before any fit."""
+        at = torch.rand(n, self.size, device=self.quantiles.device) * (len(self.quantiles) - 1)
+        below = at.long().clamp(max=len(self.quantiles) - 2)
+        low, high = self.quantiles.gather(0, below), self.quantiles.gather(0, below + 1)
+        return torch.lerp(low, high, at - below)
+
+    @torch.no_grad()
+    def fit_noise(self, z: Tensor, adjacency: Tensor) -> None:
+        """Take the noise's distribution, column by column, from observed z [n, d]."""
+        levels = torch.linspace(0, 1, len(self.quantiles), device=z.device)
+        self.quantiles.copy_(torch.quantile(self.abduct(z, adjacency), levels, dim=0))
+
+
+def _support(adjacency: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    return np.asarray((adjacency.detach() != 0).cpu().numpy())
+
+
+def longest_path(adjacency: Tensor) -> int:
+    """The number of edges on the longest directed path of an acyclic adjacency [d, d]."""
+    support = _support(adjacency)
+    ends, length = support.any(axis=0), 0
+    while ends.any():  # `ends` marks where a path of length + 1 edges ends
+        length += 1
+        ends = support[ends].any(axis=0)
+        if length > len(support):
+            raise ValueError("a structural causal model needs an acyclic adjacency; project it first")
+    return length

@@ -1,0 +1,36 @@
+"""The graph inside a model: edge weights within an acyclic mask."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ccigkit.causal.graph import CausalGraph
+
+
+class Structure(nn.Module):
+    """The graph inside a model: edge weights [d, d] inside an acyclic mask that never grows.
+
+    Whether the weights go on learning is the difference between the schedules "finetune" and "freeze".
+    """
+
+    mask: Tensor
+    weights: Tensor
+
+    def __init__(self, graph: CausalGraph, *, learns: bool = False) -> None:
+        super().__init__()
+        self.names = graph.names
+        self.register_buffer("mask", torch.tensor(graph.adjacency).float())
+        weights = torch.tensor(graph.strengths).float()
+        if learns:
+            self.weights = nn.Parameter(weights)
+        else:
+            self.register_buffer("weights", weights)
+
+    def adjacency(self) -> Tensor:
+        """[d, d], acyclic, differentiable."""
+        return self.weights * self.mask
+
+    def graph(self) -> CausalGraph:
+        """The graph now."""
+        return CausalGraph(self.names, self.adjacency().detach().double().cpu().numpy())

@@ -1,0 +1,1 @@
+"""The command line, and a straight function behind every command."""

@@ -1,0 +1,317 @@
+"""The commands. Each parses, calls one function, prints; torch is imported inside, so that --help is quick."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ccigkit.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ccigkit.commands.config import Config
+
+app = typer.Typer(
+    help="Causal generative models of images: learn which attribute causes which, then ask what do() would show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The data sets: list them, look at them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+Data = Annotated[str | None, typer.Option(metavar="NAME", help="Where images and attributes come from.")]
+StructureName = Annotated[str | None, typer.Option(metavar="NAME", help="How the causal graph is learned.")]
+SCMName = Annotated[str | None, typer.Option(metavar="NAME", help="The structural causal model over the latent.")]
+Backbone = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Encoder, generator and discriminator of one family.")
+]
+EncoderName = Annotated[str | None, typer.Option(metavar="NAME", help="The encoder alone.")]
+GeneratorName = Annotated[str | None, typer.Option(metavar="NAME", help="The generator alone.")]
+DiscriminatorName = Annotated[str | None, typer.Option(metavar="NAME", help="The discriminator alone.")]
+ObjectiveName = Annotated[str | None, typer.Option(metavar="NAME", help="What is minimised.")]
+Settings = Annotated[list[str] | None, typer.Argument(metavar="[KIND.OPTION=VALUE]...", show_default=False)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file, as config.toml of a run.")
+]
+Recipe = Annotated[str | None, typer.Option(metavar="NAME", help="A named configuration: see ccigkit components.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Do = Annotated[
+    list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
+]
+TABLES = (".csv", ".tsv", ".parquet")
+SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
+
+
+@app.command()
+def train(
+    settings: Settings = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    structure: StructureName = None,
+    scm: SCMName = None,
+    backbone: Backbone = None,
+    encoder: EncoderName = None,
+    generator: GeneratorName = None,
+    discriminator: DiscriminatorName = None,
+    objective: ObjectiveName = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/DATA-STRUCTURE-...")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps or auto.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+) -> None:
+    """Train a model, or go on training it: the same command resumes."""
+    from ccigkit.commands.train import train as train_model
+
+    names = {
+        "data": data,
+        "structure": structure,
+        "scm": scm,
+        "backbone": backbone,
+        "encoder": encoder,
+        "generator": generator,
+        "discriminator": discriminator,
+        "objective": objective,
+    }
+    flags = {"steps": steps, "device": device, "seed": seed}
+    resolved = _resolve(config, recipe, names, flags, settings or [])
+    if dry_run:
+        typer.echo(resolved.to_toml(), nl=False)
+        return
+    train_model(resolved, run or _default_run(resolved), _console())
+
+
+@app.command()
+def graph(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TABLE.csv|.tsv|.parquet] [KIND.OPTION=VALUE]...", show_default=False),
+    ] = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    structure: StructureName = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="The true graph, to compare with what is learned.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Learn from N resamples too: how sure is each edge?")
+    ] = 0,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Processes that learn from resamples; 0 for one per core.")
+    ] = 0,
+) -> None:
+    """Learn and show the graph alone, of a data set's attributes or of any table."""
+    from ccigkit.commands.graph import show_graph
+
+    given = arguments or []
+    table = Path(given[0]) if given and Path(given[0]).suffix in TABLES and "=" not in given[0] else None
+    if table and data:
+        raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
+    names = {"data": "table" if table else data, "structure": structure}
+    resolved = _resolve(config, recipe, names, {}, given[1:] if table else given)
+    show_graph(resolved, table, out or [], _console(), truth=truth, samples=bootstrap, workers=workers)
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    do: Do = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 16,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the grid.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people, whatever the do().")] = 0,
+) -> None:
+    """Draw new images, under an intervention if one is given."""
+    from ccigkit.causal.attributes import parse_do
+    from ccigkit.model.files import load_model
+    from ccigkit.show.images import save_image
+
+    model = load_model(run)
+    path = out or Path("sample.png")
+    save_image(model.sample(n, parse_do(do or [], model.attributes), seed=seed), path)
+    typer.echo(f"wrote {path}")
+
+
+@app.command()
+def counterfactual(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    do: Do = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the counterfactuals.")] = Path(),
+    resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
+    detail: Annotated[bool, typer.Option(help="Keep what the generator cannot draw, wherever nothing changes.")] = True,
+) -> None:
+    """Show images as they would have been under an intervention."""
+    from ccigkit.causal.attributes import parse_do
+    from ccigkit.model.files import load_model
+    from ccigkit.pixels import read_image
+    from ccigkit.show.images import save_image
+
+    model = load_model(run)
+    setting = parse_do(do or [], model.attributes)
+    if not setting:
+        raise ConfigError(f"say what to change, for example --do {model.attributes.names[0]}=1")
+    read = [
+        (path, read_image(path, model, resize=resize)) for path in images
+    ]  # all of them, before anything is written
+    suffix = ",".join(f"{name}={value:g}" for name, value in setting.items())
+    for path, image in read:
+        target = out / f"{path.stem} do({suffix}).png"
+        save_image(model.counterfactual(image, setting, detail=detail), target)
+        typer.echo(f"wrote {target}")
+
+
+@app.command()
+def evaluate(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN... [METRIC.OPTION=VALUE]...", show_default=False)
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="Which metric; repeatable.")
+    ] = None,
+    graphs: Annotated[bool, typer.Option("--graphs", help="Ask the same run under wrong graphs too.")] = False,
+    model: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="A model that is not ours: what makes it for a data set.")
+    ] = "",
+    data: Annotated[str, typer.Option(metavar="NAME", help="The data set that --model is measured on.")] = "",
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write everything as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with pictures.")] = None,
+) -> None:
+    """Measure runs, and models that are not ours, beside their controls."""
+    from ccigkit.commands.config import parse_settings
+    from ccigkit.commands.evaluate import Request, judge
+
+    given = arguments or []
+    runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]
+    settings = parse_settings(word for word in given if Path(word) not in runs)
+    command = shlex.join(["ccigkit", *sys.argv[1:]])
+    request = Request(runs, model, data, metric or (), settings, graphs, json, html, command)
+    judge(request, _console())
+
+
+@app.command()
+def predictor(
+    settings: Settings = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps.")] = 1200,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of its weights and batches.")] = 0,
+) -> None:
+    """Train what reads attributes from pictures, on a data set's real images, for evaluate to measure with."""
+    from ccigkit.commands.predictor import train_predictor
+
+    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, _console())
+
+
+@app.command()
+def components(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+) -> None:
+    """List the components that are installed, or show one with its options."""
+    from ccigkit.commands.components import describe_component, list_components
+
+    if kind and name:
+        describe_component(kind, name, _console())
+    else:
+        list_components(kind, _console())
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that are installed: attributes, size, what is known, what each needs."""
+    from ccigkit.commands.components import data_table
+
+    _console().print(data_table())
+
+
+@data_app.command("preview")
+def data_preview(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path("preview.png"),
+) -> None:
+    """Show a data set on one page: pictures, the labels' correlations, the true graph where it is known."""
+    from ccigkit.commands.data import preview_data
+
+    preview_data(_resolve_data(name, settings or []), out, _console())
+
+
+@data_app.command("prepare")
+def data_prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
+) -> None:
+    """Decode or draw a data set once, so that training waits for nothing."""
+    from ccigkit.commands.data import prepare_data
+
+    prepare_data(_resolve_data(name, settings or []), _console())
+
+
+def _resolve(
+    file: Path | None, recipe: str | None, names: dict[str, str | None], flags: dict[str, Any], settings: list[str]
+) -> Config:
+    from ccigkit.commands.config import Config, parse_settings, read_recipe, read_toml
+
+    layers: list[tuple[str, Any]] = []
+    if recipe:
+        layers.append((f"recipe {recipe}", read_recipe(recipe)))
+    if file:
+        layers.append((str(file), read_toml(file)))
+    layers.append(("command line", {kind: {"name": name} for kind, name in names.items() if name}))
+    layers.append(("command line", {"train": {key: value for key, value in flags.items() if value is not None}}))
+    layers.append(("command line", parse_settings(settings)))
+    return Config.resolve(layers)
+
+
+def _resolve_data(name: str, settings: list[str]) -> Config:
+    return _resolve(None, None, {"data": name}, {}, [f"data.{setting.removeprefix('data.')}" for setting in settings])
+
+
+def _default_run(config: Config) -> Path:
+    tables = config.tables
+    parts = [tables[kind]["name"] for kind in ("data", "structure", "generator", "objective")]
+    return Path("runs") / "-".join([*parts, f"seed{tables['train']['seed']}"])
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> None:
+    """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
+    warnings.showwarning = lambda message, *_, **__: print(f"ccigkit: {message}", file=sys.stderr)
+    usage_error: Any = typer.BadParameter.__mro__[1]  # of its usage errors, Typer exports this one alone
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        print(f"ccigkit: {error}", file=sys.stderr)
+        code = 2
+    except usage_error as error:
+        text = error.format_message()
+        if "\n" in text:  # no command at all: its text is the help
+            print(text)
+        else:
+            print(f"ccigkit: {text} (ccigkit --help lists what there is)", file=sys.stderr)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    raise SystemExit(code if isinstance(code, int) else 0)

@@ -1,0 +1,70 @@
+"""The commands components and data list: what is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ccigkit.commands.config import recipes
+from ccigkit.component.component import Component
+from ccigkit.component.options import options_of, sentence
+from ccigkit.component.registry import registry
+from ccigkit.data.base import RenderedData
+from ccigkit.errors import ConfigError, UserError, one_of
+from ccigkit.show.tables import facts_table
+
+
+def data_table() -> Table:
+    """Every data set that is installed: attributes, size, what is known of its truth, what it needs on disk."""
+    table = Table("name", "attributes", "images", "truth", "needs", title="data sets", show_lines=True)
+    for name in registry().names("data"):
+        table.add_row(name, *_data_facts(registry().get("data", name)))
+    return table
+
+
+def _data_facts(component: type[Component]) -> tuple[str, str, str, str]:
+    """What a data set is by its defaults; one that reads files says only what its class does."""
+    options = options_of(component)
+    chosen = options["attributes"].default if "attributes" in options else ()
+    size = f"size={options['size'].default}" if "size" in options else ""
+    try:
+        data: Any = component()
+    except UserError:
+        data = component
+    names = [attribute.name for attribute in getattr(data, "attributes", ())] or chosen
+    if shape := getattr(data, "image_shape", None):
+        size = f"{shape[2]} x {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
+    edges = 0 if data.truth is None else len(data.truth.edges)
+    truth = "not known" if data.truth is None else f"graph of {edges} edge{'s' * (edges != 1)}"
+    truth += ", counterfactuals" if issubclass(component, RenderedData) else ""
+    needs = f"root: {options['root'].help}" if "root" in options else "nothing"
+    return ", ".join(names) or "as its labels say", size, truth, needs
+
+
+def list_components(kind: str | None, console: Console) -> None:
+    """Print the components of one kind, or all, with the plugins they come from and those set aside."""
+    found = registry()
+    if kind is not None and kind not in found.kinds:
+        raise ConfigError(one_of("kind of component", kind, found.kinds))
+    table = Table("kind", "name", "what it is", "plugin", title="components")
+    for each in [kind] if kind else found.kinds:
+        for name in found.names(each):
+            origin = found.origins[each, name]
+            table.add_row(each, name, sentence(found.components[each, name]), f"{origin.name} {origin.version}")
+    console.print(table)
+    if kind is None:
+        console.print(facts_table(recipes(), "recipes"))
+    for plugin, reason in found.broken.items():
+        console.print(f"[red]plugin {plugin!r} was set aside:[/red] {reason}", highlight=False)
+
+
+def describe_component(kind: str, name: str, console: Console) -> None:
+    """Print one component with its options."""
+    component = registry().get(kind, name)
+    console.print(f"[bold]{kind} {name}[/bold]: {sentence(component)}", highlight=False)
+    table = Table("option", "type", "default", "meaning")
+    for option in options_of(component).values():
+        table.add_row(f"{kind}.{option.name}", option.type_name, repr(option.default), option.help)
+    console.print(table if table.row_count else "no options")

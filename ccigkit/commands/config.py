@@ -1,0 +1,259 @@
+"""From defaults, recipe, file and command line to one resolved configuration.
+
+A configuration is a table per kind, {"scm": {"name": "linear", ...}, ...}, in TOML on disk. Later layers win:
+defaults < recipe < file < named choices < KIND.OPTION=VALUE. A layer that names another component drops the options
+that earlier layers set for the old one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from annotated_types import Ge, Lt
+
+from ccigkit.causal.graph import Knowledge, parse_edge
+from ccigkit.component.options import Count, Natural, Option, Role, Seed, options_of, resolve
+from ccigkit.component.registry import Choice, registry
+from ccigkit.errors import ConfigError, one_of
+
+Tables = dict[str, dict[str, Any]]
+
+
+class Settings:
+    """How to train, whatever is trained.
+
+    Args:
+        steps: training steps; a step plays every phase of the objective once.
+        batch: images per step.
+        latent: size of the latent, attributes and residual together; 0 takes twice the attributes, at least 16.
+        schedule: what becomes of the learned graph: freeze it, finetune its weights within the learned edges, or joint:
+            go on learning the whole graph with the images, its cycles driven out and cut at the end.
+        seed: seed of everything random.
+        device: cpu, cuda, cuda:1, mps, or auto for the best there is.
+        precision: float32, bfloat16, or auto: bfloat16 where the hardware is fast at it.
+        ema: decay of the average of encoder and generator weights that the finished model uses.
+        checkpoint_every: seconds between checkpoints.
+        sample_every: steps between sample pictures; 0 for none.
+    """
+
+    name = "train"
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[Count, Role.BUDGET] = 2400,
+        batch: Annotated[int, Ge(2)] = 16,
+        latent: Natural = 0,
+        schedule: Literal["freeze", "finetune", "joint"] = "finetune",
+        seed: Seed = 0,
+        device: Annotated[str, Role.PLACE] = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        ema: Annotated[float, Ge(0), Lt(1)] = 0.998,
+        checkpoint_every: Annotated[float, Ge(0), Role.UPKEEP] = 60.0,
+        sample_every: Annotated[Natural, Role.UPKEEP] = 500,
+    ) -> None:
+        self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
+        self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
+        self.checkpoint_every, self.sample_every = checkpoint_every, sample_every
+
+
+class KnowledgeSettings:
+    """What is known of the graph beforehand.
+
+    Args:
+        required: edges that must be there, as "cause -> effect".
+        forbidden: edges that must not be there.
+        tiers: lists of attributes in causal order; nothing in a later list causes anything in an earlier one.
+        roots: attributes that nothing causes.
+        leaves: attributes that cause nothing.
+        from_data: whether to start from what the data set says is known of its attributes.
+    """
+
+    name = "knowledge"
+
+    def __init__(
+        self,
+        *,
+        required: list[str] = [],  # noqa: B006  never written to
+        forbidden: list[str] = [],  # noqa: B006
+        tiers: list[list[str]] = [],  # noqa: B006
+        roots: list[str] = [],  # noqa: B006
+        leaves: list[str] = [],  # noqa: B006
+        from_data: bool = True,
+    ) -> None:
+        self.from_data = from_data
+        self.knowledge = Knowledge(
+            frozenset(map(parse_edge, required)),
+            frozenset(map(parse_edge, forbidden)),
+            tuple(map(tuple, tiers)),
+            frozenset(roots),
+            frozenset(leaves),
+        )
+
+    def added_to(self, known: Knowledge) -> Knowledge:
+        """The knowledge that a data set brings, with the user's own; the user's tiers replace the data set's."""
+        if not self.from_data:
+            return self.knowledge
+        own = self.knowledge
+        return Knowledge(
+            known.required | own.required,
+            known.forbidden | own.forbidden,
+            own.tiers or known.tiers,
+            known.roots | own.roots,
+            known.leaves | own.leaves,
+        )
+
+
+SETTINGS: dict[str, type] = {settings.name: settings for settings in (Settings, KnowledgeSettings)}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved configuration: every component chosen, every option filled in and of the right type."""
+
+    choices: Mapping[str, Choice]
+    train: Settings
+    knowledge: KnowledgeSettings
+    tables: Tables
+
+    @classmethod
+    def resolve(cls, layers: Iterable[tuple[str, Mapping[str, Mapping[str, Any]]]]) -> Config:
+        """Merge (source, tables) layers, the later over the earlier, and validate.
+
+        Raises:
+            ConfigError: in one line that names the source, the key and the value, and suggests the nearest name.
+        """
+        found, merged, sources = registry(), _defaults(), dict[str, str]()
+        known = [*found.chosen, *SETTINGS]
+        for source, layer in layers:
+            for kind, table in _without_backbone(source, layer).items():
+                if kind not in known:
+                    raise ConfigError(f"{source}: " + one_of("table", kind, (*known, "backbone")))
+                old = merged.get(kind, {})
+                merged[kind] = {**(old if table.get("name", old.get("name")) == old.get("name") else {}), **table}
+                sources.update({f"{kind}.{key}": source for key in table})
+        choices = {kind: Choice.of(kind, merged[kind]) for kind in found.chosen}
+        settings = {kind: _settings(kind, merged.get(kind, {}), sources) for kind in SETTINGS}
+        tables = {kind: choice.table for kind, choice in choices.items()} | settings
+        return cls(choices, Settings(**settings["train"]), KnowledgeSettings(**settings["knowledge"]), tables)
+
+    def __getitem__(self, kind: str) -> Choice:
+        return self.choices[kind]
+
+    def to_toml(self) -> str:
+        """The whole configuration, to read, keep and hand back with --config."""
+        return tomli_w.dumps(
+            {kind: {k: v for k, v in table.items() if v is not None} for kind, table in self.tables.items()}
+        )
+
+    def options(self, kind: str) -> dict[str, Option]:
+        """The options of a table, by name."""
+        return options_of(self.choices[kind].component if kind in self.choices else SETTINGS[kind])
+
+    def difference(self, other: Config) -> str | None:
+        """The first key that another configuration sets differently, as "key is A there, B here", or None.
+
+        Options whose role says that they may change as a run goes on (`Role`) are not compared.
+        """
+        for kind, table in self.tables.items():
+            theirs, options = other.tables[kind], self.options(kind)
+            for key in table:
+                free = key in options and options[key].role.may_change
+                if not free and table[key] != theirs.get(key):
+                    return f"{kind}.{key} is {theirs.get(key)!r} there and {table[key]!r} here"
+        return None
+
+    @property
+    def repeated(self) -> Tables:
+        """The tables without what may differ between repetitions of one configuration: seeds, places, upkeep."""
+        return {
+            kind: {
+                key: value for key, value in table.items() if key == "name" or self.options(kind)[key].role.tells_apart
+            }
+            for kind, table in self.tables.items()
+        }
+
+
+def _defaults() -> Tables:
+    return {kind: {"name": registry().kinds[kind].default} for kind in registry().chosen}
+
+
+def _settings(kind: str, table: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    options = options_of(SETTINGS[kind])
+    for key in table:
+        if key not in options:
+            raise ConfigError(f"{sources[f'{kind}.{key}']}: " + one_of(f"option of {kind}:", key, options))
+    return resolve(SETTINGS[kind], table, kind)
+
+
+def _without_backbone(source: str, layer: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """A layer with `backbone` spelled out as the kinds that it chooses together."""
+    for kind, table in layer.items():
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{source}: {kind} must be a table such as [{kind}], got {table!r}")
+    backbone, kinds = layer.get("backbone", {}), registry().backbone
+    whole = set.intersection(*(set(registry().names(kind)) for kind in kinds))
+    if backbone.get("name", "") not in {"", *whole}:
+        raise ConfigError(f"{source}: " + one_of("backbone", str(backbone["name"]), whole))
+    rest = {kind: table for kind, table in layer.items() if kind != "backbone"}
+    return {
+        **{kind: {**backbone, **rest.get(kind, {})} for kind in kinds if backbone},
+        **{kind: table for kind, table in rest.items() if not (backbone and kind in kinds)},
+    }
+
+
+def read_toml(path: Path) -> Tables:
+    """The tables of a configuration file.
+
+    Raises:
+        ConfigError: where the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def recipes() -> dict[str, str]:
+    """The recipes that come along: name and first comment line."""
+    found = sorted(files("ccigkit").joinpath("recipes").iterdir(), key=lambda path: path.name)
+    return {p.name.removesuffix(".toml"): p.read_text().splitlines()[0].lstrip("# ") for p in found}
+
+
+def read_recipe(name: str) -> Tables:
+    """The tables of a recipe that comes along.
+
+    Raises:
+        ConfigError: where there is none of that name.
+    """
+    if name not in recipes():
+        raise ConfigError(one_of("recipe", name, recipes()))
+    return tomllib.loads(files("ccigkit").joinpath("recipes", f"{name}.toml").read_text())
+
+
+def parse_settings(settings: Iterable[str]) -> Tables:
+    """["scm.hidden=64", "data.root=/my/faces"] as tables; a value is TOML where it can be, else text.
+
+    Raises:
+        ConfigError: where a setting is not KIND.OPTION=VALUE.
+    """
+    tables: Tables = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        kind, dot, option = key.strip().partition(".")
+        if not equals or not dot or not option:
+            raise ConfigError(f"{setting!r} is not KIND.OPTION=VALUE, for example scm.hidden=64")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        tables.setdefault(kind, {})[option] = value
+    return tables

@@ -1,0 +1,96 @@
+"""Data: images with attributes, from files or drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ccigkit.causal.attributes import Attribute, Table, Values
+from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.component import Component
+from ccigkit.pixels import ImageShape
+
+SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images [n, c, h, w] as uint8, their attributes [n, d] in own units, and the noise that made them, if known."""
+
+    images: Tensor
+    values: Values
+    noise: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class DataModule(Component):
+    """Images with attributes.
+
+    `knowledge` is what anybody knows of these attributes' graph before looking (a smile does not make one male);
+    `truth` is the graph that made the data, or None; `frame` is the share of a picture's shorter side that the images
+    show, so that a user's own picture can be cut as the training images were.
+    """
+
+    kind = "data"
+    default = "faces"
+    flag = "Where images and attributes come from."
+    attributes: tuple[Attribute, ...]
+    image_shape: ImageShape
+    frame: float = 1.0
+    knowledge: Knowledge = Knowledge()
+    truth: CausalGraph | None = None
+
+    @property
+    def preprocess_id(self) -> str:
+        """How files became images, for results to carry; empty where there are no files."""
+        return ""
+
+    @abstractmethod
+    def load(self, split: SplitName) -> Split:
+        """The images and attributes of one split; the same rows in the same order at every call."""
+
+    def table(self) -> Table:
+        """The training split's attributes, with their ranges and scales fitted."""
+        return Table.fit(self.attributes, self.load("train").values, self.truth)
+
+    def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.
+
+        Training asks for its images here. Data that is too large to load overrides this, and may read ahead.
+        """
+        images = self.load("train").images
+        return (images.index_select(0, wanted) for wanted in rows)  # many times as fast as images[wanted]
+
+
+class RenderedData(DataModule):
+    """Data drawn from a known causal model, so every counterfactual has a true answer.
+
+    Noise is one row [n, m] per image: what is independent of the graph (identity included) and shared between an image
+    and its counterfactuals.
+    """
+
+    truth: CausalGraph
+
+    @abstractmethod
+    def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Noise [n, m] for n new images."""
+
+    @abstractmethod
+    def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
+        """Attributes [n, d] that follow from the noise, with those in `do` held at the values given for them."""
+
+    @abstractmethod
+    def draw(self, values: Tensor, noise: Tensor) -> Tensor:
+        """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise only what is not in them is looked at."""
+
+    def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
+        """What the same noise gives under an intervention; with an empty one, the sample itself."""
+        values = self.values(noise, do)
+        return Split(self.draw(values, noise), values.double().numpy(), noise)

@@ -1,0 +1,1 @@
+"""Images and tables in files: read, matched, cut, kept."""

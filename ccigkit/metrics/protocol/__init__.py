@@ -1,0 +1,1 @@
+"""What metrics share: questions, who answers them, how answers are compared."""

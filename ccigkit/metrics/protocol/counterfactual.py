@@ -1,0 +1,117 @@
+"""What metrics of counterfactuals share: everybody answers the same questions, batch by batch, and is scored."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ccigkit.data.base import DataModule
+from ccigkit.errors import DataError
+from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import respondents
+from ccigkit.metrics.protocol.questions import Question, ask
+from ccigkit.metrics.readers.predictor import Pictures
+
+Scorer = Callable[[Question, Pictures], Mapping[str, Tensor]]  # a question and an answer to it: scores [b, ...]
+Scores = Mapping[tuple[str, str], Mapping[str, Tensor]]  # (what was set, who answered): the scores of all batches
+
+
+class CounterfactualMetric(Metric):
+    """A metric that looks at single counterfactuals; of them only scores are kept, never the images."""
+
+    n: int
+    seed: int
+
+    @abstractmethod
+    def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
+        """What scores an answer, image by image.
+
+        Raises:
+            DataError: where the data cannot support the metric.
+        """
+
+    def rows(self, scores: Scores, data: DataModule) -> Iterable[Row]:
+        """The table: the mean of every score, unless a metric pools otherwise."""
+        return [{"do": do, "row": who, **means(found)} for (do, who), found in scores.items()]
+
+    def beside(self, model: ImageModel, data: DataModule) -> list[Row]:
+        """Rows that no question is asked for."""
+        return []
+
+    def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
+        [found] = self.measure_together([self], model, data)
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    @classmethod
+    def measure_together(
+        cls, metrics: Sequence[Metric], model: ImageModel, data: DataModule
+    ) -> list[list[Row] | DataError]:
+        found: dict[int, list[Row] | DataError] = {}
+        groups: dict[tuple[int, int], dict[int, Scorer]] = defaultdict(dict)  # those that ask the same
+        for i, metric in enumerate(metrics):
+            assert isinstance(metric, CounterfactualMetric)
+            try:
+                scorer, found[i] = metric.scorer(model, data), metric.beside(model, data)
+                groups[metric.n, metric.seed][i] = scorer
+            except DataError as reason:
+                found[i] = reason
+        for (n, seed), scorers in groups.items():
+            for i, scores in interview(model, data, scorers, n, seed).items():
+                metric, rows = metrics[i], found[i]
+                assert isinstance(metric, CounterfactualMetric)
+                assert isinstance(rows, list)
+                rows.extend(metric.rows(scores, data))
+        return [found[i] for i in range(len(metrics))]
+
+
+def interview(
+    model: ImageModel, data: DataModule, scorers: Mapping[int, Scorer], n: int, seed: int
+) -> dict[int, Scores]:
+    """Put n questions to a model and its controls, and score every answer by every scorer."""
+    kept: dict[int, dict[tuple[str, str], Kept]] = {i: defaultdict(Kept) for i in scorers}
+    answers = respondents(model, data)
+    for question in ask(model, data, n, seed) if scorers else ():
+        for who, answer in answers.items():
+            images = answer(question)
+            pictures = question.pictures if images is question.images else Pictures(images)
+            for i, scorer in scorers.items():
+                kept[i][question.name, who].add(scorer(question, pictures))
+    return {i: {key: scores.joined() for key, scores in mine.items()} for i, mine in kept.items()}
+
+
+class Kept:
+    """The scores of many batches, each kind in one buffer that grows.
+
+    Thousands of small tensors would lie scattered between the large ones of the batches, and keep the C library from
+    using again the memory that those have left: several hundred kilobytes for every image.
+    """
+
+    def __init__(self) -> None:
+        self.buffers: dict[str, array[float]] = {}
+        self.shapes: dict[str, torch.Size] = {}
+
+    def add(self, scores: Mapping[str, Tensor]) -> None:
+        """The scores of one more batch, [b] or [b, k]."""
+        for name, values in scores.items():
+            self.buffers.setdefault(name, array("f")).frombytes(values.float().contiguous().numpy().tobytes())
+            self.shapes[name] = values.shape[1:]
+
+    def joined(self) -> dict[str, Tensor]:
+        """All of them, [n] or [n, k]."""
+        return {
+            name: torch.from_numpy(np.frombuffer(buffer, dtype=np.float32)).view(-1, *self.shapes[name])
+            for name, buffer in self.buffers.items()
+        }
+
+
+def means(scores: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean of each score over what could be measured, NaN where nothing could."""
+    return {name: float(values.double().nanmean()) for name, values in scores.items()}

@@ -1,1 +1,0 @@
-"""Backbones: encoder, generator and discriminator of one family."""

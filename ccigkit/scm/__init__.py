@@ -1,1 +1,0 @@
-"""Structural causal models over the latent."""

@@ -1,0 +1,1 @@
+"""Everything that is shown: pictures, drawings, tables, progress."""

@@ -1,0 +1,139 @@
+"""Where the attributes of a graph stand in a picture: in layers, with room for every arrow (Sugiyama et al., 1981)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import isotonic_regression
+
+from ccigkit.causal.graph import CausalGraph, topological_order
+
+Point = tuple[float, float]
+Spot = tuple[str, ...]  # an attribute (name,), or where an arrow crosses a layer (cause, effect, layer)
+Neighbours = dict[Spot, list[Spot]]
+
+SWEEPS, STEPS = 24, 60  # to order the layers, and to move what stands in them
+TOGETHER = 0.97  # of its distance from the middle, that a spot keeps at a step, so that parts do not drift away
+STRAIGHT = 4.0  # how much more an arrow's way through a layer counts than an attribute's place
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places from the upper left, downwards; an arrow is a way of points, from its cause to its effect."""
+
+    places: dict[str, Point]
+    arrows: dict[tuple[str, str], list[Point]]
+    width: float
+    height: float
+
+
+def layered(
+    graph: CausalGraph,
+    *,
+    letter: float = 0.08,
+    beside: float = 0.5,
+    lane: float = 0.4,
+    step: float = 1.3,
+    margin: float = 0.35,
+) -> Layout:
+    """Causes above their effects, one layer per edge of the longest path, few crossings, no arrow across a name.
+
+    Args:
+        graph: what to draw; lengths are inches, or whatever is given.
+        letter: the width of a letter of a name.
+        beside: what a name takes besides.
+        lane: the width left to an arrow that passes a layer.
+        step: from one layer to the next.
+        margin: above the first layer, and below the last.
+    """
+    level = dict.fromkeys(graph.names, 0)
+    for name in (graph.names[i] for i in topological_order(graph.adjacency)):
+        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
+    chains = {
+        (cause, effect): [
+            (cause,),
+            *((cause, effect, str(at)) for at in range(level[cause] + 1, level[effect])),
+            (effect,),
+        ]
+        for cause, effect in graph.edges
+    }
+    rows: list[list[Spot]] = [[(n,) for n in graph.names if level[n] == at] for at in range(max(level.values()) + 1)]
+    above: Neighbours = {}
+    below: Neighbours = {}
+    for chain in chains.values():
+        for spot in chain[1:-1]:
+            rows[int(spot[2])].append(spot)
+        for upper, lower in pairwise(chain):
+            below.setdefault(upper, []).append(lower)
+            above.setdefault(lower, []).append(upper)
+    rows = ordered(rows, above, below)
+    widths = {spot: letter * len(spot[0]) + beside if len(spot) == 1 else lane for row in rows for spot in row}
+    across = spread_out(rows, above, below, widths)
+    places = {spot: (across[spot], margin + step * at) for at, row in enumerate(rows) for spot in row}
+    return Layout(
+        {name: places[name,] for name in graph.names},
+        {edge: [places[spot] for spot in chain] for edge, chain in chains.items()},
+        max(across[spot] + widths[spot] / 2 for spot in across),
+        2 * margin + step * (len(rows) - 1),
+    )
+
+
+def ordered(rows: list[list[Spot]], above: Neighbours, below: Neighbours) -> list[list[Spot]]:
+    """The layers, each in the order in which the fewest arrows cross: by the middle of its neighbours, up and down."""
+    best, fewest = rows, crossings(rows, below)
+    for sweep in range(SWEEPS):
+        rows = [list(row) for row in rows]
+        downwards = sweep % 2 == 0
+        neighbours = above if downwards else below
+        for row in rows[1:] if downwards else rows[-2::-1]:
+            rank = {spot: at / len(other) for other in rows for at, spot in enumerate(other)}
+            middle = {s: float(np.mean([rank[n] for n in neighbours.get(s, [s])])) for s in row}
+            row.sort(key=middle.__getitem__)
+        if (now := crossings(rows, below)) < fewest:
+            best, fewest = rows, now
+    return best
+
+
+def crossings(rows: Sequence[Sequence[Spot]], below: Neighbours) -> int:
+    """How many pairs of arrows cross between neighbouring layers."""
+    count = 0
+    for upper, lower in pairwise(rows):
+        rank = {spot: at for at, spot in enumerate(lower)}
+        ends = np.array([(at, rank[n]) for at, spot in enumerate(upper) for n in below.get(spot, [])])
+        if len(ends):
+            order = np.sign(ends[:, None, :] - ends[None, :, :])
+            count += int((order[..., 0] * order[..., 1] < 0).sum()) // 2
+    return count
+
+
+def spread_out(
+    rows: Sequence[Sequence[Spot]], above: Neighbours, below: Neighbours, widths: dict[Spot, float]
+) -> dict[Spot, float]:
+    """How far from the left each spot stands, as near the middle of its neighbours as the layer's order permits."""
+    across: dict[Spot, float] = {}
+    gaps: list[npt.NDArray[np.float64]] = []
+    for row in rows:
+        wide = np.array([widths[spot] for spot in row])
+        gaps.append(np.cumsum(wide) - wide / 2)
+        across.update(zip(row, (gaps[-1] - wide.sum() / 2).tolist(), strict=True))
+    for _ in range(STEPS):
+        for row, gap in zip(rows, gaps, strict=True):
+            near = [[*above.get(spot, []), *below.get(spot, [])] or [spot] for spot in row]
+            wish = TOGETHER * np.array([np.mean([across[n] for n in spots]) for spots in near])
+            weights = np.array([1.0 if len(spot) == 1 else STRAIGHT for spot in row])
+            placed = isotonic_regression(wish - gap, weights=weights).x + gap
+            across.update(zip(row, placed.tolist(), strict=True))
+    left = min(across[spot] - widths[spot] / 2 for spot in across)
+    return {spot: x - left for spot, x in across.items()}
+
+
+def smooth(way: Sequence[Point]) -> list[tuple[Point, Point, Point]]:
+    """A smooth curve through points: for each but the first, the two controls of a Bezier curve to it, and itself."""
+    points = np.array(way, dtype=float)
+    slopes = np.gradient(points, axis=0) if len(points) > 2 else np.repeat(points[1:] - points[:1], 2, axis=0)
+    controls = np.stack([points[:-1] + slopes[:-1] / 3, points[1:] - slopes[1:] / 3, points[1:]], axis=1)
+    return [((a, b), (c, d), (x, y)) for (a, b), (c, d), (x, y) in controls.tolist()]

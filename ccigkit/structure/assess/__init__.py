@@ -1,0 +1,1 @@
+"""How good, and how sure, a learned graph is."""

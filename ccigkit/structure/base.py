@@ -1,0 +1,54 @@
+"""Structure learners: from a table of attributes to a causal graph."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ccigkit.causal.attributes import Table
+from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.component import Component
+
+
+class StructureLearner(Component):
+    """Learns which attribute causes which from the attribute table."""
+
+    kind = "structure"
+    default = "auto"
+    flag = "How the causal graph is learned."
+    wiring = ("names",)
+
+    @abstractmethod
+    def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        """A directed acyclic graph over the table's attributes that honours the knowledge.
+
+        Its strengths need not be effects; what calls this refits them where it wants to.
+
+        Raises:
+            GraphError, DataError: where the table or the knowledge cannot be learned from.
+        """
+
+
+class JointStructureLearner(StructureLearner, nn.Module):
+    """A structure learner that is itself a network, and can go on learning with the images.
+
+    `learn` leaves its parameters at the learned graph, and joint training goes on from there.
+    """
+
+    @abstractmethod
+    def adjacency(self) -> Tensor:
+        """[d, d], differentiable, of any real weights, the diagonal zero; [i, j] for i -> j."""
+
+    @abstractmethod
+    def loss(self, latents: Tensor) -> Mapping[str, Tensor]:
+        """The terms "reconstruction", "sparsity" and "acyclicity" for attributes [b, d] on the latent scale."""
+
+    @abstractmethod
+    def tighten(self) -> None:
+        """One outer step of the constraint: raise the price of a cycle. Called between rounds of training."""
+
+    @abstractmethod
+    def graph(self) -> CausalGraph:
+        """The graph now: thresholded, projected to a DAG, with a note on what was cut."""

@@ -1,0 +1,1 @@
+"""The structure learners that come along."""

@@ -1,0 +1,272 @@
+"""BOSS: a graph by the best order of its attributes, on a score that looks at the rows once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ccigkit.causal.attributes import Table
+from ccigkit.causal.graph import CausalGraph, Knowledge, reachability, topological_order
+from ccigkit.causal.strengths import Support, covariance, regress
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.structure.assess.equivalence import with_class
+from ccigkit.structure.base import StructureLearner
+from ccigkit.structure.scores.gaussian import Gaussian, Positions, Score, curved, curves, indicators
+from ccigkit.structure.scores.labels import BDeu, Logistic
+from ccigkit.structure.tables import canonical, refuse_collinear, steady
+
+ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "indicators"]
+
+CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
+FEW = 20  # labels up to which auto takes the logistic score, which is no better beyond and takes long
+SHAKEN = 5  # attributes moved before a further search
+
+
+class Boss(StructureLearner):
+    """Best order score search: each attribute is moved to its best place in the order until none gains by moving.
+
+    Andrews et al. (2023). An attribute's causes are found among those before it by growing and shrinking the set, and
+    what was found is kept in a tree. Where the published search starts from any order, this one puts first what the
+    other attributes explain least, and it goes on from the order it finds (iterated local search; Lourenço et al.,
+    2003). Scores are free of scale. Under all but `spline` the graph is one of an equivalence class, and its note says
+    which arrows were choice.
+
+    Args:
+        score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
+            pairs of them where there are at most 40), logistic (0/1 labels), bdeu (labels, a full table per set of
+            causes), indicators (mixed), or auto: indicators where an attribute is categorical, logistic for up to 20
+            labels 0 and 1, spline where all are continuous and some follows another along a curve, else gaussian.
+        penalty: price of a parameter in units of BIC's; above 1, as many candidates are tried for every edge. Half of
+            it for spline, whose edges have many parameters; the prior of bdeu brings its own.
+        restarts: further searches, each from the best order so far with a few attributes moved anywhere.
+        seed: of these moves.
+    """
+
+    name = "boss"
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        score: ScoreName = "auto",
+        penalty: float = 2.0,
+        restarts: int = 3,
+        seed: int = 0,
+    ) -> None:
+        self.score, self.penalty, self.restarts, self.seed = score, penalty, restarts, seed
+        if penalty <= 0:
+            raise ConfigError(f"structure.penalty={penalty:g} must be above 0: with no price every edge is in")
+        if restarts < 0:
+            raise ConfigError(f"structure.restarts={restarts} must be 0 or more")
+
+    def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        ordered = canonical(table)
+        moments = steady(covariance(ordered))
+        refuse_collinear(moments, ordered.names)
+        linear = Gaussian(moments, len(ordered.values), self.penalty)
+        score, chosen = self._automatic(ordered, linear) if self.score == "auto" else (self._named(ordered, linear), "")
+        allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
+        unexplained = 1 / (np.linalg.inv(moments).diagonal() * moments.diagonal())
+        support = search(score, allowed, needed, np.argsort(-unexplained), self.restarts, self.seed)
+        notes = [chosen] if chosen else []
+        if score.n < len(table.values):
+            notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
+        graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
+        return with_class(graph, knowledge) if score.equivalent else graph
+
+    def _automatic(self, table: Table, linear: Gaussian) -> tuple[Score, str]:
+        """The score that suits the kinds of the attributes, and why."""
+        kinds = {attribute.kind for attribute in table.attributes}
+        if "categorical" in kinds:
+            return indicators(table, self.penalty), "score indicators: some attributes are categorical"
+        if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
+            return Logistic(table.values, self.penalty), f"score logistic: at most {FEW} attributes, all labels 0 and 1"
+        if kinds != {"continuous"}:
+            return linear, "score gaussian: fast and near the best on labels"
+        if curved(table.latents, self.penalty):
+            return curves(table.latents, self.penalty / 2), "score spline: some attribute follows another along a curve"
+        return linear, "score gaussian: straight lines explain the attributes as well as curves would"
+
+    def _named(self, table: Table, linear: Gaussian) -> Score:
+        match self.score:
+            case "spline":
+                return curves(table.latents, self.penalty / 2)
+            case "indicators":
+                return indicators(table, self.penalty)
+            case "logistic":
+                _refuse_numbers(table, "logistic", most=2)
+                return Logistic(table.values, self.penalty)
+            case "bdeu":
+                _refuse_numbers(table, "bdeu", most=np.inf)
+                return BDeu(table.values)
+        return linear
+
+
+def _refuse_numbers(table: Table, score: str, most: float) -> None:
+    """Nothing, where every attribute has labels, and at most so many.
+
+    Raises:
+        DataError: where an attribute is continuous, graded or has more labels.
+    """
+    wanted = "labels 0 and 1" if most == 2 else "labels"
+    for attribute, column in zip(table.attributes, table.values.T, strict=True):
+        graded = column[column != np.round(column)]
+        if attribute.kind == "continuous" or len(graded) or column.max() >= most:
+            odd = graded[0] if len(graded) else column.max()
+            raise DataError(
+                f"structure.score={score} wants {wanted} only, but {attribute.name} is {attribute.kind} and has the "
+                f"value {odd:.3g}; use structure.score=auto"
+            )
+
+
+# --- the search -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Node:
+    """A place in a grow-shrink tree: causes of one attribute, in the order they were added, and what may be added.
+
+    Sets of candidates are bits. Growth ends here for every set that has, of the `decisive` candidates, those `met`.
+    """
+
+    causes: tuple[int, ...]
+    score: float
+    better: list[int] | None = None  # causes that would raise the score, the best first
+    promised: tuple[float, ...] = ()  # what they would raise it to
+    children: dict[int, Node | None] = field(default_factory=dict)  # by rank among the better
+    decisive: int = 0
+    met: int = 0
+    best: tuple[float, tuple[int, ...]] | None = None  # after shrinking
+
+
+class Tree:
+    """The grow-shrink tree of one attribute: every set of causes that was ever tried, scored once."""
+
+    def __init__(self, score: Score, target: int, allowed: Support, needed: Support) -> None:
+        self.of, self.target, self.barred = score, target, np.where(allowed[:, target], 0.0, -np.inf)
+        self.needed = tuple(np.flatnonzero(needed[:, target]).tolist())
+        self.root = Node(self.needed, score.local(target, self.needed))
+        self._last = self._grown(0)
+        self._ends = {0: self._last}
+
+    def best(self, before: int) -> tuple[float, tuple[int, ...]]:
+        """The best score and causes among the attributes whose bits are set in `before`."""
+        end = self._last  # one candidate more or less seldom leads elsewhere
+        if before & end.decisive != end.met:
+            if (known := self._ends.get(before)) is None:
+                known = self._ends[before] = self._grown(before)
+            end = self._last = known
+        if end.best is None:
+            end.best = self._shrunk(end)
+        return end.best
+
+    def _grown(self, before: int) -> Node:
+        node, decisive = self.root, 0
+        while True:
+            for rank, bit in enumerate(self._better(node)):
+                decisive |= bit
+                if before & bit and (child := self._child(node, rank, bit)) is not None:
+                    node = child
+                    break
+            else:
+                node.decisive, node.met = decisive, before & decisive
+                return node
+
+    def _better(self, node: Node) -> list[int]:
+        if node.better is None:
+            scores = self.of.additions(self.target, node.causes) + self.barred
+            ranked = (-scores).argsort(kind="stable")[: np.count_nonzero(scores > node.score)]
+            node.promised, node.better = tuple(scores[ranked].tolist()), [1 << cause for cause in ranked.tolist()]
+        return node.better
+
+    def _child(self, node: Node, rank: int, bit: int) -> Node | None:
+        """The node with one cause more, or None where that scores no better after all."""
+        if rank not in node.children:
+            causes = (*node.causes, bit.bit_length() - 1)
+            score = node.promised[rank] if self.of.exact else self.of.local(self.target, causes)
+            node.children[rank] = Node(causes, score) if score > node.score else None
+        return node.children[rank]
+
+    def _shrunk(self, node: Node) -> tuple[float, tuple[int, ...]]:
+        score, causes = node.score, node.causes
+        while len(causes) > len(self.needed):
+            scores = self.of.removals(self.target, causes)
+            scores[[cause in self.needed for cause in causes]] = -np.inf
+            least = int(scores.argmax())
+            if scores[least] <= score:
+                break
+            score, causes = float(scores[least]), causes[:least] + causes[least + 1 :]
+        return score, causes
+
+
+def search(
+    score: Score, allowed: Support, needed: Support, first: Positions, restarts: int = 0, seed: int = 0
+) -> Support:
+    """[d, d], the edges of the best order found, starting from an order that need not agree with what is known."""
+    trees = [Tree(score, target, allowed, needed) for target in range(score.size)]
+    one_way = allowed & ~allowed.T
+    # where only one direction is allowed and no path leads back, the order may as well start that way round
+    known = needed | (one_way & ~reachability(one_way).T)
+    reach, random = reachability(needed), np.random.default_rng(seed)
+    best, order = _climb(trees, _agreeing(first, known), reach)
+    for _ in range(restarts):
+        total, found = _climb(trees, _agreeing(np.array(_shaken(order, random)), known), reach)
+        if total > best + CLOSE * abs(best):
+            best, order = total, found
+    support = np.zeros((score.size, score.size), dtype=bool)
+    before = 0
+    for target in order:
+        support[list(trees[target].best(before)[1]), target] = True
+        before |= 1 << target
+    return support
+
+
+def _agreeing(order: Positions, known: Support) -> list[int]:
+    """The order, changed where it contradicts the edges that are known."""
+    return [int(order[i]) for i in topological_order(known[np.ix_(order, order)])]
+
+
+def _shaken(order: list[int], random: np.random.Generator) -> list[int]:
+    """The order with a few attributes moved anywhere."""
+    moved = random.choice(len(order), min(SHAKEN, len(order)), replace=False).tolist()
+    shaken = [x for x in order if x not in moved]
+    for x in moved:
+        shaken.insert(int(random.integers(len(shaken) + 1)), x)
+    return shaken
+
+
+def _climb(trees: list[Tree], order: list[int], reach: Support) -> tuple[float, list[int]]:
+    """Move one attribute after the other to its best place until none gains (Andrews et al., 2023, algorithm 1)."""
+    settled = 0
+    while True:
+        for target in range(len(order)):
+            total, moved = _place(trees, order, target, reach)
+            settled = settled + 1 if moved == order else 0
+            order = moved
+            if settled == len(order):
+                return total, order
+
+
+def _place(trees: list[Tree], order: list[int], target: int, reach: Support) -> tuple[float, list[int]]:
+    """The best total score with the target moved anywhere that required edges permit, and the order it gives."""
+    rest = [x for x in order if x != target]
+    bit, prefix = 1 << target, 0
+    after = [trees[target].best(0)[0]]  # the target's score at each place
+    without, with_target = [], []  # the score of each other attribute with the target after it, and before it
+    for x in rest:
+        tree = trees[x]
+        without.append(tree.best(prefix)[0])
+        with_target.append(tree.best(prefix | bit)[0])
+        prefix |= 1 << x
+        after.append(trees[target].best(prefix)[0])
+    totals = np.array(after) + np.concatenate([[0.0], np.cumsum(without)]) + sum(with_target)
+    totals -= np.concatenate([[0.0], np.cumsum(with_target)])
+    first = max((i + 1 for i, x in enumerate(rest) if reach[x, target]), default=0)
+    last = min((i for i, x in enumerate(rest) if reach[target, x]), default=len(rest))
+    now = order.index(target)
+    place = first + int(np.argmax(totals[first : last + 1]))
+    if totals[place] <= totals[now] + CLOSE * abs(totals[now]):
+        place = now
+    return float(totals[place]), [*rest[:place], target, *rest[place:]]

@@ -1,0 +1,78 @@
+"""PC: a graph by tests of conditional independence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from ccigkit.causal.attributes import Attribute, Table, Values
+from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
+from ccigkit.causal.strengths import covariance, regress
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.structure.assess.equivalence import member
+from ccigkit.structure.base import StructureLearner
+from ccigkit.structure.scores.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
+from ccigkit.structure.tables import canonical, refuse_collinear
+
+Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
+
+
+class PC(StructureLearner):
+    """The PC algorithm of causal-learn: drop every edge that some test calls needless, then orient the colliders.
+
+    Spirtes et al. (2000); stable variant of Colombo and Maathuis (2014). The data decide only an equivalence class; a
+    member is chosen, and a note says which arrows were choice. Knowledge limits the tests and wins over them.
+
+    Args:
+        test: fisherz is linear, on the latent scale; gsq and chisq count hard labels; mixed is linear with categories
+            as indicators; auto counts where all are labels, and is linear otherwise.
+        alpha: a dependence less sure than this significance level is none.
+    """
+
+    name = "pc"
+
+    def __init__(self, names: tuple[str, ...], *, test: Test = "auto", alpha: float = 0.01) -> None:
+        if not 0 < alpha < 1:
+            raise ConfigError(f"structure.alpha is a significance level between 0 and 1, got {alpha:g}")
+        self.names, self.test, self.alpha = names, test, alpha
+
+    def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        """A member of the equivalence class that the tests and the knowledge leave."""
+        from ccigkit.structure.learners import causal_learn  # it takes its time to import
+
+        ordered = canonical(table)
+        allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
+        moments = covariance(ordered)
+        refuse_collinear(moments, ordered.names)
+        chosen, test = self._test(ordered, moments)
+        adjacent, directed = causal_learn.pc(len(moments), test, self.alpha, allowed, needed)
+        graph = member(adjacent, directed, ordered.names, knowledge)
+        notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
+        return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
+
+    def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
+        """The name of the test for the kinds of the attributes, and the test."""
+        soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not _hard(a, column)]
+        match self.test:
+            case "auto" if not soft:
+                test: Test = "gsq"
+            case "auto":
+                test = "mixed" if any(a.kind == "categorical" for a in table.attributes) else "fisherz"
+            case test:
+                pass
+        if soft and test in ("gsq", "chisq"):
+            raise DataError(f"the test {test} counts hard labels, but {soft[0]} is graded; use test fisherz")
+        match test:
+            case "gsq":
+                return test, Counted(table.values, g_square)
+            case "chisq":
+                return test, Counted(table.values, chi_square)
+            case "mixed":
+                return test, Mixed(table)
+        return test, FisherZ(moments, len(table.values))
+
+
+def _hard(attribute: Attribute, column: Values) -> bool:
+    """Whether every value of the column [n] is one of a few labels."""
+    whole = bool((column == column.round()).all())
+    return attribute.kind == "categorical" or (attribute.kind == "binary" and whole)

@@ -1,0 +1,66 @@
+"""What searches of causal-learn over graphs by a score share: the score, and knowledge laid on their result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ccigkit.causal.attributes import Table, Values
+from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.strengths import Support, covariance
+from ccigkit.errors import ConfigError, DataError
+from ccigkit.structure.assess.equivalence import member
+from ccigkit.structure.base import StructureLearner
+from ccigkit.structure.tables import canonical, listed, refuse_collinear, with_strengths
+
+ScoreName = Literal["auto", "gaussian", "bdeu"]
+THEIRS = {"gaussian": "local_score_BIC_from_cov", "bdeu": "local_score_BDeu"}
+
+
+class ScoreSearch(StructureLearner):
+    """A search that finds an equivalence class by a score, and knows nothing of background knowledge."""
+
+    def __init__(self, names: tuple[str, ...], score: ScoreName, penalty: float) -> None:
+        if penalty <= 0:
+            raise ConfigError(f"structure.penalty={penalty:g} must be above 0: with no price every edge is in")
+        self.names, self.score, self.penalty = names, score, penalty
+
+    @abstractmethod
+    def search(self, rows: Values, score: str) -> tuple[Support, Support]:
+        """Which are adjacent, and which directed [d, d], on rows [n, d] by a score of causal-learn."""
+
+    def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        """A member of the class that the search finds and the knowledge leaves."""
+        ordered = canonical(table)
+        refuse_collinear(covariance(table), table.names)
+        score = self._score(ordered)
+        rows = ordered.values if score == "bdeu" else ordered.latents
+        adjacent = directed = np.zeros((len(self.names),) * 2, dtype=bool)
+        if len(self.names) > 1:  # causal-learn wants two
+            adjacent, directed = self.search(rows, THEIRS[score])
+        graph = member(adjacent, directed, ordered.names, knowledge)
+        notes = [f"score {score}"] if self.score == "auto" else []
+        if knowledge:
+            added = graph.adjacency & ~adjacent
+            turned = graph.adjacency & directed.T & ~directed
+            dropped = directed & ~(graph.adjacency | graph.adjacency.T)
+            changes = [("added", added), ("turned", turned), ("dropped", dropped)]
+            said = "; ".join(f"{what} {listed(edges, ordered.names)}" for what, edges in changes if edges.any())
+            notes.append(f"the search itself takes no knowledge, which was laid on its result: {said or 'no change'}")
+        return with_strengths(replace(graph, notes=(*notes, *graph.notes)), table)
+
+    def _score(self, table: Table) -> str:
+        kinds = {attribute.kind for attribute in table.attributes}
+        graded = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if (column % 1).any()]
+        labels = "continuous" not in kinds and not graded and len(self.names) > 2
+        if self.score == "auto":
+            return "bdeu" if labels and "categorical" in kinds else "gaussian"
+        if self.score == "bdeu" and not labels:
+            raise DataError(
+                "structure.score=bdeu counts labels of at least three attributes, all binary or categorical and none "
+                "graded; use structure.score=gaussian"
+            )
+        return self.score

@@ -1,0 +1,1 @@
+"""Scores and tests that learners search with."""

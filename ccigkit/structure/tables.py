@@ -1,0 +1,77 @@
+"""What structure learners share about tables: order, ties, projections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ccigkit.causal.attributes import Table, Values
+from ccigkit.causal.graph import CausalGraph, Matrix, acyclic
+from ccigkit.causal.strengths import FAINT, Support, chunks, fit_strengths, latents
+from ccigkit.errors import DataError
+
+
+def refuse_collinear(moments: Matrix, names: tuple[str, ...]) -> None:
+    """Nothing, where every attribute has a part of its own in the covariance [d, d].
+
+    Raises:
+        DataError: where some attributes follow from each other, naming them.
+    """
+    least, directions = np.linalg.eigh(moments)
+    if len(names) and least[0] < 1e-9:
+        involved = [name for name, part in zip(names, np.abs(directions[:, 0]), strict=True) if part > 1e-4]
+        raise DataError(
+            f"columns {' and '.join(involved)} are collinear: each follows from the rest, so no test can tell their "
+            "causes apart; leave one out"
+        )
+
+
+def canonical(table: Table) -> Table:
+    """The same table, its columns in an order that neither their order nor their names decide: by skewness.
+
+    A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
+    same data. Names decide only between columns of one skewness.
+    """
+    n, size = table.values.shape
+    parts = (latents(table, part) for part in chunks(n, size))
+    skewness = np.round(sum(np.einsum("nd,nd,nd->d", part, part, part) for part in parts) / n, 9)
+    return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
+
+
+def steady(values: Values) -> Values:
+    """Numbers without the last of their digits, where sums over the same rows in another order differ.
+
+    So a search that starts from them does not depend on the order of the rows.
+    """
+    scale = 2.0 ** np.ceil(np.log2(max(np.abs(values).max(initial=0.0), FAINT)))
+    steadied: Values = values / scale
+    np.round(steadied, 11, out=steadied)
+    steadied *= scale  # in place, as a matrix of all pairs of curves is large
+    return steadied
+
+
+def evenly(rows: Values, most: int) -> Values:
+    """At most so many rows [m, d] of [n, d], evenly spread over the sorted ones, whatever order they came in."""
+    ranked = np.lexsort(rows.T[::-1])
+    count = min(most, len(rows))
+    return np.asarray(rows[ranked[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]])
+
+
+def with_strengths(graph: CausalGraph, table: Table) -> CausalGraph:
+    """The graph in the order of the table, with the table's strengths on its edges."""
+    graph = graph.reordered(table.names)
+    return replace(graph, strengths=fit_strengths(table, graph.adjacency))
+
+
+def listed(edges: Support, names: tuple[str, ...], arrow: str = "->") -> str:
+    """Edges [d, d] for a note: "a -> b, c -> d"."""
+    return ", ".join(f"{names[i]} {arrow} {names[j]}" for i, j in np.argwhere(edges))
+
+
+def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalGraph:
+    """The DAG in a weighted graph [d, d], needed edges first, with a note on the edges that its cycles cost."""
+    kept = acyclic(weights, needed)
+    cut = (weights != 0) & ~kept
+    notes = (f"cut because they close a cycle of stronger edges: {listed(cut, names)}",) if cut.any() else ()
+    return CausalGraph(names, np.where(kept & (weights == 0), FAINT, weights * kept), notes)

@@ -1,0 +1,1 @@
+"""Training: batches, devices, and the one loop."""

@@ -1,0 +1,43 @@
+"""Batches: rows of a step, and their images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import tee
+
+import torch
+from torch import Tensor
+
+from ccigkit.data.base import DataModule, Split
+from ccigkit.objectives.base import Batch
+from ccigkit.pixels import to_float
+
+
+def batch_rows(n: int, size: int, step: int, seed: int) -> Tensor:
+    """The rows [size] of one step: a pure function of seed and step, so a resumed run sees the same data.
+
+    Every epoch is a new permutation; its last batch is filled from the next.
+    """
+    first = step * size
+    epochs = range(first // n, (first + size - 1) // n + 1)
+    order = torch.cat([torch.randperm(n, generator=torch.Generator().manual_seed(seed + 7919 * e)) for e in epochs])
+    start = first - epochs.start * n
+    return order[start : start + size]
+
+
+def batches(data: DataModule, latents: Tensor, size: int, steps: Iterable[int], seed: int) -> Iterator[Batch]:
+    """The batch of each step, where the latents [n, d] are: images in [-1, 1] and the latents of the same rows."""
+    rows, wanted = tee(batch_rows(len(latents), size, step, seed) for step in steps)
+    for these, pixels in zip(rows, data.in_batches(wanted), strict=True):
+        yield as_batch(pixels, latents[these.to(latents.device)], latents.device)
+
+
+def read_batch(split: Split, latents: Tensor, rows: Tensor, device: torch.device) -> Batch:
+    """The images and attributes of some rows, on the device, images in [-1, 1]."""
+    return as_batch(split.images.index_select(0, rows), latents[rows.to(latents.device)], device)
+
+
+def as_batch(pixels: Tensor, latents: Tensor, device: torch.device) -> Batch:
+    """Images [b, c, h, w] as uint8, and their attributes, as a batch on the device, images in [-1, 1]."""
+    image = to_float(pixels.to(device, non_blocking=True))
+    return Batch(image.contiguous(memory_format=torch.channels_last), latents)
