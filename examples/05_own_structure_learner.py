@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ccigkit import CausalGraph, Knowledge, Table
-from ccigkit.data.files.columns import read_table
 from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.data.files.columns import read_table
 from ccigkit.graph import acyclic
 from ccigkit.interfaces import StructureLearner
 from ccigkit.testing import check
