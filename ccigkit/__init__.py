@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from ccigkit.causal.attributes import Table as Table
     from ccigkit.causal.graph import CausalGraph as CausalGraph
     from ccigkit.causal.graph import Knowledge as Knowledge
+    from ccigkit.causal.model import CausalModel as CausalModel
     from ccigkit.component.plugins import hookimpl as hookimpl
     from ccigkit.errors import UserError as UserError
     from ccigkit.evaluation.measure import evaluate as evaluate
-    from ccigkit.model.files import load_model as load  # noqa: F401
+    from ccigkit.model.files import load as load
     from ccigkit.model.model import CausalImageModel as CausalImageModel
     from ccigkit.pixels import read_image as read_image
     from ccigkit.show.images import save_image as save_image
@@ -35,6 +36,7 @@ _HOMES = {
     "read_image": "pixels",
     "save_image": "show.images",
     "CausalImageModel": "model.model",
+    "CausalModel": "causal.model",
     "evaluate": "evaluation.measure",
     "load": "model.files",
     "hookimpl": "component.plugins",
@@ -47,4 +49,4 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'ccigkit' has no attribute {name!r}")
     module = import_module(f"ccigkit.{_HOMES[name]}")
-    return getattr(module, {"load": "load_model"}.get(name, name))
+    return getattr(module, name)

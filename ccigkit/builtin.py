@@ -16,7 +16,8 @@ from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.data.morphomnist import MorphoMNIST
 from ccigkit.data.sharded import Shards
 from ccigkit.data.table import ImageTable
-from ccigkit.image.base import Discriminator, Encoder, Generator
+from ccigkit.image.base import Discriminator, Encoder, Generator, ImageMechanism
+from ccigkit.image.bigan import BiGAN
 from ccigkit.image.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from ccigkit.image.resnet import ResNetDiscriminator, ResNetEncoder, ResNetGenerator
 from ccigkit.metrics.base import Metric
@@ -31,6 +32,7 @@ from ccigkit.metrics.interventions import Interventions
 from ccigkit.metrics.minimality import Minimality
 from ccigkit.metrics.realism import Realism
 from ccigkit.metrics.truth import Truth
+from ccigkit.model.placement import Placement, Prior
 from ccigkit.objectives.base import Objective
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
@@ -57,6 +59,8 @@ def ccigkit_components() -> list[type]:
         Encoder,
         Generator,
         Discriminator,
+        ImageMechanism,
+        Placement,
         Objective,
         Metric,
         Faces,
@@ -80,6 +84,8 @@ def ccigkit_components() -> list[type]:
         GraphAutoencoder,
         LinearSCM,
         NonlinearSCM,
+        BiGAN,
+        Prior,
         DCGANEncoder,
         DCGANGenerator,
         DCGANDiscriminator,

@@ -4,8 +4,9 @@ from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.structure import Structure
 from ccigkit.component.component import Component
 from ccigkit.data.base import DataModule, RenderedData, Split, SplitName
-from ccigkit.image.base import Discriminator, Encoder, Generator
+from ccigkit.image.base import Discriminator, Encoder, Generator, ImageMechanism, ReadsAttributes
 from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.model.placement import Placement
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.pixels import ImageShape
 from ccigkit.structure.base import JointStructureLearner, StructureLearner
@@ -19,6 +20,7 @@ __all__ = [
     "Discriminator",
     "Encoder",
     "Generator",
+    "ImageMechanism",
     "ImageModel",
     "ImageShape",
     "Intervention",
@@ -27,6 +29,8 @@ __all__ = [
     "Metric",
     "Objective",
     "Phase",
+    "Placement",
+    "ReadsAttributes",
     "RenderedData",
     "Row",
     "Split",

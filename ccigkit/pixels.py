@@ -20,8 +20,11 @@ BILINEAR = Image.Resampling.BILINEAR
 class Framed(Protocol):
     """What a model says of the pictures that it takes."""
 
-    image_shape: ImageShape
-    frame: float
+    frame: float  # the share of a picture's shorter side that the training images showed
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height and width."""
 
 
 def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = True) -> Tensor:

@@ -110,7 +110,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(tmp_path: Path, monkeypatc
     assert resolved["data"]["name"] == "pendulum"
     assert resolved["train"]["seed"] == 4
     assert set(resolved) == {
-        "data", "structure", "scm", "encoder", "generator", "discriminator", "objective", "train", "knowledge",
+        "data", "structure", "scm", "encoder", "generator", "discriminator", "image", "placement", "objective", "train", "knowledge",
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 

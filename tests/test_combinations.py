@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import partialmethod
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 
 from ccigkit import images
 from ccigkit.attributes import Table
+from ccigkit.causal.model import CausalModel
 from ccigkit.commands import train as command
 from ccigkit.commands.config import Config
 from ccigkit.commands.graph import learn_graph
@@ -20,7 +21,6 @@ from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.graph import Knowledge
 from ccigkit.interfaces import JointStructureLearner
 from ccigkit.model import CausalImageModel, load_model
-from ccigkit.objectives import ccig
 from ccigkit.structure.learned import Learned
 from tests.helpers import SILENT, tiny
 
@@ -50,7 +50,7 @@ def _short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "learn_graph", learn_once)
         patch.setattr(command, "save_graph", lambda *_: None)
-        patch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
+        patch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
         yield
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import ccigkit as package
+from ccigkit.causal.model import CausalModel
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
@@ -178,7 +179,7 @@ def test_options_are_checked_as_everywhere(runs: tuple[Path, Path]) -> None:
 def test_the_same_run_is_asked_under_other_graphs(
     runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requery, "fit_mechanisms", partial(requery.fit_mechanisms, steps=5))
+    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
     words = ("truth.n=8", "interventional.n=8", "truth.predictor_steps=2", "interventional.predictor_steps=2")
     before = (runs[0] / "model.safetensors").read_bytes()
     done = ccigkit("evaluate", runs[0], "--graphs", *words, "--json", tmp_path / "graphs.json")
@@ -199,7 +200,7 @@ def test_the_same_run_is_asked_under_other_graphs(
 def test_images_that_one_graph_has_encoded_are_answered_alike_under_another(
     runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requery, "fit_mechanisms", partial(requery.fit_mechanisms, steps=5))
+    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
     model, data = package.load(runs[0]), Pendulum(n=60, size=32)
     graph = CausalGraph.from_edges(model.graph.names, ["angle -> light"])
     other = requery.under(model, graph, partial(LinearSCM, 4), data.table(), seed=0)

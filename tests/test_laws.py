@@ -333,7 +333,7 @@ def test_a_null_intervention_returns_the_image_and_without_detail_the_reconstruc
     model, image = model_over("continuous"), images()
     codes = model.abduct(image)
     assert torch.equal(model.counterfactual(image, {}), image)
-    assert torch.equal(model.counterfactual(image, {}, detail=False), model.generate(codes.z, codes.residual))
+    assert torch.equal(model.counterfactual(image, {}, detail=False), model.image.render(codes.z, codes.style))
     assert torch.equal(model.counterfactual(image, {}, detail=False), model.reconstruct(image))
 
 
@@ -424,10 +424,11 @@ def test_the_same_seed_draws_the_same_people_and_leaves_the_generator_alone() ->
     assert torch.equal(torch.get_rng_state(), before)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        latent = model.prior(3)
+        latent = torch.cat([model.causal.draw(3), model.image.sample(3)], dim=1)
         torch.manual_seed(1)
-        held = model.prior(3, Intervention.of({0: 2.0}, latent[:, :4]))
-    assert torch.equal(held[:, [3, 4, 5]], latent[:, [3, 4, 5]])  # what do(a) does not reach, the residual included
+        z = model.causal.draw(3, Intervention.of({0: 2.0}, latent[:, :4]))
+        held = torch.cat([z, model.image.sample(3)], dim=1)
+    assert torch.equal(held[:, [3, 4, 5]], latent[:, [3, 4, 5]])  # what do(a) does not reach, the style included
 
 
 # --- the adversarial terms --------------------------------------------------------------------------------------------

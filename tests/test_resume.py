@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ccigkit.causal.model import CausalModel
 from ccigkit.commands import train
 from ccigkit.commands.run import Run
 from ccigkit.interfaces import Batch, Phase
@@ -51,7 +52,7 @@ TRAININGS = {
 @pytest.fixture(scope="module", autouse=True)
 def _short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
+        patch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
         patch.setattr(train, "save_graph", lambda *_: None)
         yield
 

@@ -9,7 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from ccigkit import testing
+from ccigkit.causal.model import CausalModel
 from ccigkit.commands import train
 from ccigkit.commands.config import Config, parse_settings
 from ccigkit.component.options import options_of
@@ -27,7 +28,6 @@ from ccigkit.data import sharded
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.sharded import Shards
 from ccigkit.errors import DataError
-from ccigkit.objectives import ccig
 from ccigkit.training.batches import batch_rows
 from tests.celeba_folder import faces, write_celeba
 from tests.data_folders import write_shards
@@ -223,7 +223,7 @@ def test_training_streams_the_images_and_gives_the_model_of_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streamed, stopped in the middle of an epoch and gone on with, it is the run that had all images in the cache."""
-    monkeypatch.setattr(ccig, "fit_mechanisms", partial(ccig.fit_mechanisms, steps=5))
+    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
     monkeypatch.setattr(train, "save_graph", lambda *_: None)
     root, cache = write_shards(tmp_path / "shards", SIZES, test=1), tmp_path / "cache"
     with monkeypatch.context() as patch:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["binary", "categorical", "continuous"]
 Values = npt.NDArray[np.float64]
+Do = Mapping[str, float | Tensor]  # an intervention: values in own units, one for all or one [b] for each
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
 SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
 
@@ -97,6 +98,19 @@ class Attribute:
         raw = latent * self.spread + self.center
         return raw.sigmoid() if self.kind == "binary" else raw
 
+    @property
+    def labelled(self) -> bool:
+        """Whether it is yes or no and was seen as labels, not as degrees between them."""
+        if self.kind != "binary" or not self.levels:
+            return False
+        return torch.allclose(self.to_latent(torch.tensor([0.0, 1.0])), torch.tensor(self.levels), atol=1e-4)
+
+    def as_written(self, values: Tensor) -> Tensor:
+        """Values [n] as a table may have them: labels 0 and 1 where it was seen as labels, codes of categories."""
+        if self.kind == "categorical":
+            return values.round().clamp(0, len(self.categories) - 1)
+        return (values > 0.5).to(values) if self.labelled else values
+
     def intervention(self, value: float | Tensor) -> Tensor:
         """The latent that do(attribute = value) sets, for one value or for one per image [b].
 
@@ -165,7 +179,11 @@ class Attributes(Sequence[Attribute]):
         """Latents [n, d] to values [n, d] in own units."""
         return torch.stack([a.to_value(latents[..., j]) for j, a in enumerate(self)], dim=-1)
 
-    def interventions(self, do: Mapping[str, float | Tensor]) -> dict[int, Tensor]:
+    def as_written(self, values: Tensor) -> Tensor:
+        """Values [n, d] as a table may have them, attribute by attribute."""
+        return torch.stack([a.as_written(values[..., j]) for j, a in enumerate(self)], dim=-1)
+
+    def interventions(self, do: Do) -> dict[int, Tensor]:
         """{name: value in own units, one or [b]} as {position: latent}.
 
         Raises:
@@ -210,6 +228,16 @@ class Table:
         if len(columns) < 2:
             raise DataError(f"a table needs at least two rows, got {len(columns)}")
         return cls(Attributes(a.fitted(columns[:, j]) for j, a in enumerate(given)), columns, truth)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[float]]) -> Table:
+        """A table of numbers by name, kinds inferred: binary for 0 and 1, categorical for codes 0, 1, 2, ...
+
+        Raises:
+            DataError: as `fit`.
+        """
+        values = np.array([*columns.values()], dtype=np.float64).T
+        return cls.fit([Attribute(name, infer_kind(values[:, j])) for j, name in enumerate(columns)], values)
 
     @property
     def names(self) -> tuple[str, ...]:

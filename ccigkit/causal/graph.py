@@ -305,3 +305,9 @@ def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt
 
 def _strings(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def honours(graph: CausalGraph, knowledge: Knowledge) -> None:
+    """Check that a graph contradicts nothing that is known."""
+    assert not (graph.adjacency & ~knowledge.allowed(graph.names)).any(), "forbidden edges and tiers are honoured"
+    assert not (knowledge.needed(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"

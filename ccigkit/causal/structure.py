@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.graph import CausalGraph, Matrix
 
 
 class Structure(nn.Module):
     """The graph inside a model: edge weights [d, d] inside an acyclic mask that never grows.
 
     Whether the weights go on learning is the difference between the schedules "finetune" and "freeze".
+
+    Args:
+        graph: the graph, with its strengths as the first weights.
+        learns: whether the weights are parameters.
     """
 
     mask: Tensor
@@ -34,3 +40,15 @@ class Structure(nn.Module):
     def graph(self) -> CausalGraph:
         """The graph now."""
         return CausalGraph(self.names, self.adjacency().detach().double().cpu().numpy())
+
+    @torch.no_grad()
+    def set_strengths(self, strengths: Matrix) -> None:
+        """Take other weights [d, d] for the same edges."""
+        self.weights.copy_(torch.tensor(strengths))
+
+    def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
+        """What the structure itself descends on attributes [b, d]: nothing, where it is settled."""
+        return {}
+
+    def tighten(self) -> None:
+        """Raise the penalty on cycles, where the structure is still being learned. Called between rounds."""

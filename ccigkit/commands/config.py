@@ -31,7 +31,7 @@ class Settings:
     Args:
         steps: training steps; a step plays every phase of the objective once.
         batch: images per step.
-        latent: size of the latent, attributes and residual together; 0 takes twice the attributes, at least 16.
+        latent: size of the latent, attributes and style together; 0 takes twice the attributes, at least 16.
         schedule: what becomes of the learned graph: freeze it, finetune its weights within the learned edges, or joint:
             go on learning the whole graph with the images, its cycles driven out and cut at the end.
         seed: seed of everything random.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Table, Values
-from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.graph import CausalGraph, Knowledge, honours
 from ccigkit.component.component import Component
 from ccigkit.pixels import ImageShape
 
@@ -68,6 +69,26 @@ class DataModule(Component):
         images = self.load("train").images
         return (images.index_select(0, wanted) for wanted in rows)  # many times as fast as images[wanted]
 
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        data = build()
+        for split in get_args(SplitName):
+            loaded = data.load(split)
+            assert loaded.images.dtype == torch.uint8, "images are uint8"
+            assert tuple(loaded.images.shape) == (len(loaded), *data.image_shape), "images are [n, c, h, w]"
+            assert loaded.values.shape == (len(loaded), len(data.attributes)), "attributes are [n, d]"
+            assert np.array_equal(build().load(split).values, loaded.values), "the same rows at every call"
+        train = data.load("train")
+        assert np.array_equal(data.table().values, train.values), "the table is the training split's"
+        rows = [torch.tensor([1, 0]), torch.tensor([1])]  # batches of their own order and size, and a row again
+        for wanted, images in zip(rows, data.in_batches(rows), strict=True):
+            assert torch.equal(images, train.images[wanted]), "batches are the training images of the rows asked for"
+        names = tuple(attribute.name for attribute in data.attributes)
+        data.knowledge.needed(names)
+        if data.truth is not None:
+            assert data.truth.names == names, "the truth is over the attributes"
+            honours(data.truth, Knowledge(tiers=data.knowledge.tiers))
+
 
 class RenderedData(DataModule):
     """Data drawn from a known causal model, so every counterfactual has a true answer.
@@ -94,3 +115,25 @@ class RenderedData(DataModule):
         """What the same noise gives under an intervention; with an empty one, the sample itself."""
         values = self.values(noise, do)
         return Split(self.draw(values, noise), values.double().numpy(), noise)
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        super().contract(build, lab)
+        data: RenderedData = build()
+        noise = data.sample_noise(24, torch.Generator().manual_seed(1))
+        factual = data.counterfactual(noise, {})
+        again = data.counterfactual(noise, {})
+        assert torch.equal(factual.images, again.images), "the same noise draws the same picture"
+        test = data.load("test")
+        assert test.noise is not None, "a rendered split keeps its noise"
+        assert torch.equal(data.counterfactual(test.noise, {}).images, test.images), (
+            "an empty do() is the sample itself"
+        )
+        for attribute in data.table().attributes:
+            value = attribute.low + 0.75 * (attribute.high - attribute.low)
+            changed = data.counterfactual(noise, {attribute.name: value})
+            reached = {attribute.name, *data.truth.descendants(attribute.name)}
+            for j, other in enumerate(a.name for a in data.attributes):
+                same = np.array_equal(changed.values[:, j], factual.values[:, j])
+                assert same != (other in reached), f"do({attribute.name}) changes what it causes, so {other} or not"
+            assert not torch.equal(changed.images, factual.images), f"do({attribute.name}) shows in the picture"

@@ -195,9 +195,9 @@ def sweep(model: ImageModel, image: Tensor, values: Tensor, j: int) -> Tensor:
     with torch.no_grad():
         codes = model.abduct(image.to(device_of(model)))
         degrees = torch.linspace(min(attribute.levels), max(attribute.levels), SWEEP)
-        z, residual = codes.z.expand(SWEEP, -1), codes.residual.expand(SWEEP, -1)
-        moved = model.scm.counterfactual(z, model.structure.adjacency(), Intervention.of({j: degrees}, z))
-        return keep_detail(codes.image, model.generate(codes.z, codes.residual), model.generate(moved, residual)).cpu()
+        z, style = codes.z.expand(SWEEP, -1), codes.style.expand(SWEEP, -1)
+        moved = model.causal.act(z, Intervention.of({j: degrees}, z))
+        return keep_detail(codes.image, codes.drawn, model.image.render(moved, style)).cpu()
 
 
 def effects(model: ImageModel, data: DataModule, read: Predictor) -> list[Effects]:

@@ -1,18 +1,98 @@
-"""Networks of an image mechanism: encoder, generator, discriminator."""
+"""Image mechanisms: how a picture follows from its attributes and the rest of it; and the networks of one."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ccigkit.component.component import Component
+from ccigkit.pixels import ImageShape
+
+
+class ImageMechanism(Component, nn.Module):
+    """How a picture follows from its attributes z, and from its style: all else that is in it.
+
+    The mechanism x = g(z, style) of the image in the structural causal model, and its abduction. What a style is made
+    of is the mechanism's own affair: a vector, a pyramid of latents, the noise that a diffusion ends in.
+
+    Args:
+        image_shape: channels, height and width of the images.
+        size: the number d of attributes.
+        latent_size: the size k of attributes and style together, for a mechanism whose style is a vector.
+    """
+
+    kind = "image"
+    default = "bigan"
+    flag = "How a picture follows from its attributes."
+    saved = averaged = True
+    wiring: ClassVar[tuple[str, ...]] = ("image_shape", "size", "latent_size")
+
+    def __init__(self, image_shape: ImageShape, size: int, latent_size: int) -> None:
+        super().__init__()
+        self.image_shape, self.size, self.latent_size = image_shape, size, latent_size
+
+    @abstractmethod
+    def abduct(self, image: Tensor, z: Tensor) -> Any:
+        """The style of images [b, c, h, w] in [-1, 1] that have attributes z [b, d]."""
+
+    @abstractmethod
+    def render(self, z: Tensor, style: Any) -> Tensor:
+        """Images [b, c, h, w] in [-1, 1] of attributes z [b, d] in a style."""
+
+    @abstractmethod
+    def sample(self, n: int) -> Any:
+        """The style of n new images."""
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The components that it is made of, by kind; it is one itself, where it is of one piece."""
+        return {part.kind: part for part in self.children() if isinstance(part, Component)} or {self.kind: self}
+
+    def with_parts(self, parts: Mapping[str, nn.Module]) -> ImageMechanism:
+        """The same mechanism of other parts of the same make; one that is missing is left out."""
+        whole = parts.get(self.kind, None)
+        if isinstance(whole, ImageMechanism):
+            return whole
+        other = copy(self)
+        other._modules = {name: parts.get(name) for name in self._modules}
+        return other
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        mechanism: ImageMechanism = build(*(lab.parts()[name] for name in cls.wiring))
+        image, z = torch.rand(2, *lab.SHAPE) * 2 - 1, torch.randn(2, len(lab.CHAIN.names))
+        with torch.no_grad():
+            style = mechanism.abduct(image, z)
+            again = mechanism.render(z, style)
+            new = mechanism.render(z, mechanism.sample(2))
+            assert torch.equal(mechanism.render(z, style), again), "the same attributes and style give the same image"
+            for drawn in (again, new):
+                assert drawn.shape == image.shape, "render gives images [b, c, h, w]"
+                assert float(drawn.abs().max()) <= 1, "its pixels are in [-1, 1]"
+            parts = mechanism.parts()
+            assert parts, "parts() are the components it is made of"
+            same = mechanism.with_parts(parts)
+            assert torch.equal(same.render(z, style), again), "of the same parts, it is the same mechanism"
+            if isinstance(mechanism, ReadsAttributes):
+                read, _ = mechanism.read(image)
+                assert read.shape == z.shape, "read gives attributes [b, d]"
+
+
+@runtime_checkable
+class ReadsAttributes(Protocol):
+    """An image mechanism that reads the attributes off an image."""
+
+    def read(self, image: Tensor) -> tuple[Tensor, Any]:
+        """The attributes z [b, d] and the style of images [b, c, h, w]."""
 
 
 class Encoder(Component, nn.Module):
-    """Image to latent: the first d latents are the attributes' z, the other k - d the residual."""
+    """Image to latent: the first d latents are the attributes' z, the other k - d the style."""
 
     kind = "encoder"
     default = "resnet"
@@ -23,6 +103,15 @@ class Encoder(Component, nn.Module):
     @abstractmethod
     def forward(self, image: Tensor) -> Normal:
         """Images [b, c, h, w] in [-1, 1] to a distribution over latents [b, k]."""
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        encoder = build(lab.SHAPE, lab.LATENT)
+        latent = encoder(torch.rand(2, *lab.SHAPE) * 2 - 1)
+        assert isinstance(latent, torch.distributions.Normal), "an encoder returns a Normal"
+        assert latent.mean.shape == (2, lab.LATENT), "its mean is [b, k]"
+        latent.rsample().square().sum().backward()
+        has_gradients(encoder)
 
     if TYPE_CHECKING:
         __call__ = forward
@@ -41,6 +130,17 @@ class Generator(Component, nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Latents [b, k] to images [b, c, h, w] in [-1, 1]."""
 
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        generator = build(lab.SHAPE, lab.LATENT)
+        latent = torch.randn(2, lab.LATENT)
+        image = generator(latent)
+        assert image.shape == (2, *lab.SHAPE), "a generator returns [b, c, h, w]"
+        assert float(image.detach().abs().max()) <= 1, "its pixels are in [-1, 1]"
+        assert torch.equal(generator(latent), image), "it is deterministic"
+        image.square().sum().backward()
+        has_gradients(generator)
+
     if TYPE_CHECKING:
         __call__ = forward
 
@@ -58,5 +158,23 @@ class Discriminator(Component, nn.Module):
     def forward(self, image: Tensor, latent: Tensor | None = None) -> Tensor:
         """Logits [b] for pairs of images [b, c, h, w] and latents [b, k]; without latents, for the images alone."""
 
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        discriminator = build(lab.SHAPE, lab.LATENT)
+        image, latent = torch.rand(2, *lab.SHAPE) * 2 - 1, torch.randn(2, lab.LATENT, requires_grad=True)
+        logits = discriminator(image, latent)
+        assert logits.shape == (2,), "a discriminator returns logits [b]"
+        assert discriminator(image).shape == (2,), "it can judge images alone"
+        logits.sum().backward()
+        assert latent.grad is not None, "it looks at the latent"
+        assert (latent.grad != 0).any(), "it looks at the latent"
+        has_gradients(discriminator)
+
     if TYPE_CHECKING:
         __call__ = forward
+
+
+def has_gradients(module: nn.Module) -> None:
+    """Check that every parameter of a module that has been through `backward` took part in it."""
+    silent = [name for name, parameter in module.named_parameters() if parameter.grad is None]
+    assert not silent, f"every parameter takes part; these do not: {', '.join(silent)}"

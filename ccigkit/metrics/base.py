@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -78,3 +78,15 @@ class Metric(Component):
             except DataError as reason:
                 found.append(reason)
         return found
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        data = lab.ToyData()
+        model, _ = lab.toy_model(data.image_shape, data.table())
+        try:
+            rows = build().measure(model.eval(), data)
+        except DataError:
+            return  # the toy has continuous attributes alone: a metric may say, in one line, that it needs others
+        assert rows, "a metric returns rows"
+        for row in rows:
+            assert all(isinstance(value, float | str) for value in row.values()), "a row holds numbers and text"

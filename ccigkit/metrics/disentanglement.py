@@ -41,7 +41,7 @@ class Disentanglement(Metric):
     of the next (Kumar et al., 2018; Chen et al., 2018). `irs`: interventional robustness (Suter et al., 2019). `uc`,
     `cg`: unconfoundedness, whether each attribute has a latent of its own, and counterfactual generativeness, by how
     much more that latent moves it in the picture than all the others do (Reddy et al., 2022). The row `oracle` are the
-    attributes themselves with the model's residual, `shuffled` another image's latents.
+    attributes themselves with the model's style, `shuffled` another image's latents.
 
     Args:
         n: images.
@@ -123,10 +123,10 @@ class Factors:
 
 
 def encode(model: CausalImageModel, images: Tensor) -> Array:
-    """The latents [n, k] of images [n, c, h, w] as bytes: z, then the residual."""
+    """The latents [n, k] of images [n, c, h, w] as bytes: z, then the style."""
     device = device_of(model)
     codes = [model.abduct(to_float(chunk).to(device)) for chunk in images.split(BATCH)]
-    return torch.cat([torch.cat([code.z, code.residual], dim=1) for code in codes]).double().cpu().numpy()
+    return torch.cat([torch.cat([code.z, code.style], dim=1) for code in codes]).double().cpu().numpy()
 
 
 def scores(codes: Array, factors: Factors, seed: int) -> dict[str, float]:

@@ -10,6 +10,7 @@ import torch
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, find_cycle
+from ccigkit.causal.model import CausalModel, seeded
 from ccigkit.causal.scm.base import SCM
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
@@ -24,7 +25,6 @@ from ccigkit.metrics.protocol.questions import ask
 from ccigkit.metrics.readers.predictor import Pictures, look, predictor
 from ccigkit.metrics.truth import Truth
 from ccigkit.model.model import CausalImageModel
-from ccigkit.objectives.terms import fit_mechanisms
 
 DRAWN = 3  # random graphs, and reversed edges: each row of these is a mean
 CONTROLS = ("identity", "resample", "oracle")
@@ -149,21 +149,11 @@ def under(
 ) -> CausalImageModel:
     """The model under another graph, with mechanisms fitted to the training table."""
     device = device_of(model)
-    structure = Structure(graph).to(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        mechanisms = scm().to(device)
-        fit_mechanisms(mechanisms, structure, torch.as_tensor(table.latents).float().to(device))
-    return CausalImageModel(
-        model.attributes,
-        structure,
-        mechanisms.eval().requires_grad_(False),
-        model.encoder,
-        model.generator,
-        image_shape=model.image_shape,
-        latent_size=model.latent_size,
-        frame=model.frame,
-    ).train(model.training)
+    with seeded(seed, device):
+        causal = CausalModel(model.attributes, Structure(graph), scm()).to(device)
+        causal.fit_mechanisms(torch.as_tensor(table.latents).float().to(device))
+    causal.eval().requires_grad_(False)
+    return CausalImageModel(causal, model.image, model.placement, frame=model.frame).train(model.training)
 
 
 def far(graph: CausalGraph, truth: CausalGraph) -> Figures:

@@ -1,6 +1,6 @@
 """The causal image model."""
 
-from ccigkit.model.files import load_model, save_model
+from ccigkit.model.files import load, load_model, save_model
 from ccigkit.model.model import CausalImageModel, Codes
 
-__all__ = ["CausalImageModel", "Codes", "load_model", "save_model"]
+__all__ = ["CausalImageModel", "Codes", "load", "load_model", "save_model"]

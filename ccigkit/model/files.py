@@ -9,46 +9,61 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.model import CausalModel
 from ccigkit.causal.structure import Structure
+from ccigkit.component.registry import Assembly, Choice, registry
 from ccigkit.errors import CheckpointError
 from ccigkit.files import write_json, writing
 from ccigkit.model.model import CausalImageModel
-from ccigkit.pixels import ImageShape
 
 FORMAT = 1
+Components = Mapping[str, Mapping[str, Any]]  # the component of each kind with its options, by kind
 
 
-def save_model(model: CausalImageModel, folder: Path, components: Mapping[str, Mapping[str, Any]]) -> None:
+def save_model(model: CausalModel | CausalImageModel, folder: Path, components: Components) -> None:
     """Write model.safetensors and model.json: everything `load_model` needs, and no code.
 
-    `components` names the component of each kind with its options: {"scm": {"name": "linear", ...}, ...}.
+    Args:
+        model: a causal model, of images or of attributes alone.
+        folder: where to.
+        components: the component of each kind with its options, {"scm": {"name": "linear", ...}, ...}; those that the
+            model does not have are left out.
     """
     from safetensors.torch import save
 
-    graph = model.graph
+    parts = _saved(model)
     tensors = {
-        f"{part}.{key}": tensor.detach().cpu().contiguous()
-        for part in ("scm", "encoder", "generator")
-        for key, tensor in getattr(model, part).state_dict().items()
+        f"{kind}.{key}": tensor.detach().cpu().contiguous()
+        for kind, part in parts.items()
+        for key, tensor in part.state_dict().items()
     }
-    content = {
+    graph = model.graph
+    content: dict[str, Any] = {
         "format": FORMAT,
         "checksum": checksum(tensors),
         "attributes": model.attributes.to_json(),
-        "image_shape": list(model.image_shape),
-        "latent_size": model.latent_size,
-        "frame": model.frame,
-        "components": components,
         "edges": [[a, b, float(graph.strengths[graph.index(a), graph.index(b)])] for a, b in graph.edges],
     }
+    kinds = set(parts)
+    if isinstance(model, CausalImageModel):
+        image = model.image
+        content |= {"image_shape": list(image.image_shape), "latent_size": image.latent_size, "frame": model.frame}
+        kinds |= {image.kind, model.placement.kind}
+    content["components"] = {kind: dict(table) for kind, table in components.items() if kind in kinds}
     # The description travels inside the tensors' file, so that the two can never be of different moments.
     with writing(folder / "model.safetensors") as temporary:
         temporary.write_bytes(save(tensors, metadata={"ccigkit": json.dumps(content)}))
     write_json(folder / "model.json", content)
+
+
+def _saved(model: CausalModel | CausalImageModel) -> dict[str, nn.Module]:
+    """The parts of a model whose state is kept, by kind."""
+    parts = model.parts() if isinstance(model, CausalImageModel) else {model.scm.kind: model.scm}
+    return {kind: part for kind, part in parts.items() if registry().kinds[kind].saved}
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
@@ -60,20 +75,60 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
-    """Read what `save_model` wrote; the plugins that its components came from must be installed.
+    """Read the image model that `save_model` wrote; the plugins that its components came from must be installed.
+
+    Raises:
+        CheckpointError: where the folder holds no model of images, or a damaged one.
+        ConfigError: where a component is not installed.
+    """
+    model = load(folder, device)
+    if not isinstance(model, CausalImageModel):
+        raise CheckpointError(f"{folder} holds a causal model of a table; one of images comes from ccigkit train")
+    return model
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel | CausalImageModel:
+    """Read what `save_model` wrote, a model of images or of a table.
 
     Raises:
         CheckpointError: where the folder holds no model, or a damaged one.
         ConfigError: where a component is not installed.
     """
+    path = Path(folder) / "model.safetensors"
+    content, tensors = read_model(path)
+    attributes = Attributes.from_json(content["attributes"])
+    graph = CausalGraph.from_edges(attributes.names, [f"{a} -> {b} : {w!r}" for a, b, w in content["edges"]])
+    choices = {kind: Choice.of(kind, table) for kind, table in content["components"].items()}
+    assembly = Assembly(choices, {"size": len(attributes)})
+    causal = CausalModel(attributes, Structure(graph), assembly["scm"])
+    model: CausalModel | CausalImageModel = causal
+    if "image_shape" in content:
+        for kind in ("image", "placement"):  # which files did not name before there was a choice
+            choices.setdefault(kind, Choice.of(kind, {"name": registry().kinds[kind].default}))
+        assembly |= {"image_shape": tuple(content["image_shape"]), "latent_size": content["latent_size"]}
+        model = CausalImageModel(causal, assembly["image"], assembly["placement"], frame=content["frame"])
+    for kind, part in _saved(model).items():
+        own = {key.removeprefix(f"{kind}."): t for key, t in tensors.items() if key.startswith(f"{kind}.")}
+        try:
+            part.load_state_dict(own)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(f"{path} does not fit the {kind} {choices[kind].name!r}: {reason}") from None
+    return model.eval().requires_grad_(False).to(device)
+
+
+def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description in a model's file, and its tensors by name.
+
+    Raises:
+        CheckpointError: where it is missing, damaged, or of a format to come.
+    """
     from safetensors import SafetensorError, safe_open
 
-    from ccigkit.component.registry import build
-
-    folder = Path(folder)
-    path = folder / "model.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"{folder} holds no trained model (no model.safetensors); train one with ccigkit train")
+        raise CheckpointError(
+            f"{path.parent} holds no trained model (no model.safetensors); train one with ccigkit train"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             content = json.loads(file.metadata()["ccigkit"])
@@ -85,20 +140,4 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Causal
     found = checksum(tensors)
     if content.get("checksum", found) != found:
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; train again, or restore a copy")
-    attributes = Attributes.from_json(content["attributes"])
-    graph = CausalGraph.from_edges(attributes.names, [f"{a} -> {b} : {w!r}" for a, b, w in content["edges"]])
-    shape: ImageShape = tuple(content["image_shape"])
-    latent_size, components = content["latent_size"], content["components"]
-    wiring = {"size": len(attributes), "image_shape": shape, "latent_size": latent_size}
-    parts = {part: build(part, components[part], wiring) for part in ("scm", "encoder", "generator")}
-    for part, module in parts.items():
-        own = {key.removeprefix(f"{part}."): t for key, t in tensors.items() if key.startswith(f"{part}.")}
-        try:
-            module.load_state_dict(own)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise CheckpointError(f"{path} does not fit the {part} {components[part]['name']!r}: {reason}") from None
-    model = CausalImageModel(
-        attributes, Structure(graph), **parts, image_shape=shape, latent_size=latent_size, frame=content["frame"]
-    )
-    return model.eval().requires_grad_(False).to(device)
+    return content, tensors

@@ -2,112 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.attributes import Attributes, Do
 from ccigkit.causal.graph import CausalGraph
-from ccigkit.causal.scm.base import SCM, Intervention
+from ccigkit.causal.model import CausalModel, seeded
+from ccigkit.causal.scm.base import SCM
 from ccigkit.causal.structure import Structure
 from ccigkit.errors import DataError
-from ccigkit.image.base import Encoder, Generator
+from ccigkit.image.base import Encoder, Generator, ImageMechanism
 from ccigkit.model.detail import keep_detail
+from ccigkit.model.placement import Placement
 from ccigkit.pixels import ImageShape
-from ccigkit.structure.joint import JointStructure
 
 
 @dataclass(frozen=True)
 class Codes:
-    """What images [b, c, h, w] are made of: noise u [b, d], endogenous z [b, d], residual [b, k - d], and the rest.
+    """What images [b, c, h, w] are made of: noise u [b, d], attributes z [b, d], style, and the rest.
 
-    The rest, their detail, is what their generator does not draw of them: image - G(z, residual).
+    The rest, their detail, is what the mechanism does not draw of them: image - drawn. A style is the image mechanism's
+    own affair.
     """
 
     u: Tensor
     z: Tensor
-    residual: Tensor
+    style: Any
     image: Tensor
+    drawn: Tensor
 
 
 class CausalImageModel(nn.Module):
-    """Encoder, structure, SCM and generator as one: it answers what an image would have been under do().
+    """A causal model of attributes and a mechanism of the image: it answers what an image would have been under do().
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
     {attribute: value} in the attribute's own units, one value for all images or one [b] for each.
+
+    Args:
+        causal: attributes, graph and mechanisms.
+        image: how the picture follows from them, and back.
+        placement: what turns an image into noise and attributes.
+        frame: the share of a picture's shorter side that the training images showed.
     """
 
-    def __init__(
-        self,
-        attributes: Attributes,
-        structure: Structure | JointStructure,
-        scm: SCM,
-        encoder: Encoder,
-        generator: Generator,
-        *,
-        image_shape: ImageShape,
-        latent_size: int,
-        frame: float = 1.0,
-    ) -> None:
+    def __init__(self, causal: CausalModel, image: ImageMechanism, placement: Placement, *, frame: float = 1.0) -> None:
         super().__init__()
-        self.frame = frame
-        self.attributes = attributes
-        self.structure = structure
-        self.scm = scm
-        self.encoder = encoder
-        self.generator = generator
-        self.image_shape = image_shape
-        self.latent_size = latent_size
+        self.causal, self.image, self.placement, self.frame = causal, image, placement, frame
         self.to(memory_format=torch.channels_last)  # one layout, so that a model loaded rounds as the one saved
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes that can be intervened on."""
+        return self.causal.attributes
+
+    @property
+    def structure(self) -> Structure:
+        """The graph as the SCM works with it."""
+        return self.causal.structure
+
+    @property
+    def scm(self) -> SCM:
+        """The mechanisms of the attributes."""
+        return self.causal.scm
 
     @property
     def graph(self) -> CausalGraph:
         """The causal graph the model works with."""
-        return self.structure.graph()
+        return self.causal.graph
 
-    def prior(self, n: int, intervention: Intervention | None = None) -> Tensor:
-        """Latents [n, k]: z from the SCM, the residual standard normal (DEAR, Shen et al. 2022, section 4.1)."""
-        u = self.scm.sample_noise(n)
-        z = self.scm(u, self.structure.adjacency(), intervention)
-        return torch.cat([z, torch.randn(n, self.latent_size - self.scm.size, device=u.device)], dim=1)
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of an image mechanism that has one, as BiGAN has."""
+        encoder: Encoder = self.image.parts()["encoder"]  # type: ignore[assignment]
+        return encoder
 
-    def split(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents [b, k] as z [b, d] and residual [b, k - d]."""
-        return latent[:, : self.scm.size], latent[:, self.scm.size :]
+    @property
+    def generator(self) -> Generator:
+        """The generator of an image mechanism that has one, as BiGAN has."""
+        generator: Generator = self.image.parts()["generator"]  # type: ignore[assignment]
+        return generator
 
-    def generate(self, z: Tensor, residual: Tensor) -> Tensor:
-        """Images [b, c, h, w] of z [b, d] and residual [b, k - d]."""
-        return self.generator(torch.cat([z, residual], dim=1))
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height and width of the images."""
+        shape: ImageShape = self.image.image_shape
+        return shape
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The components that learn, by kind."""
+        return {"scm": self.scm, **self.image.parts()}
 
     @torch.no_grad()
-    def abduct(self, image: Tensor) -> Codes:
+    def abduct(self, image: Tensor, attributes: Tensor | None = None) -> Codes:
         """The codes of images [b, c, h, w] in [-1, 1].
+
+        Args:
+            image: the images.
+            attributes: their attributes [b, d] in own units, for a placement that needs them.
 
         Raises:
             DataError: where the images are of another size than the model's.
         """
         image = self._batch(image)
-        z, residual = self.split(self.encoder(image).mean)
-        return Codes(self.scm.abduct(z, self.structure.adjacency()), z, residual, image)
+        u, z, style = self.placement.abduct(self.causal, self.image, image, attributes)
+        return Codes(u, z, style, image, self.image.render(z, style))
 
     @torch.no_grad()
-    def predict(self, codes: Codes, do: Mapping[str, float | Tensor], *, detail: bool = True) -> Tensor:
+    def predict(self, codes: Codes, do: Do, *, detail: bool = True, hold: Collection[str] = ()) -> Tensor:
         """Images [b, c, h, w] of the same codes had `do` been so: act, predict, draw.
 
-        What the generator cannot draw of an image is noise of the image's own (Pawlowski et al., 2020), and is kept
-        wherever the drawing stays as it was. Without `detail` the answer is the drawing alone.
+        What the mechanism cannot draw of an image is noise of the image's own (Pawlowski et al., 2020), and is kept
+        wherever the drawing stays as it was.
+
+        Args:
+            codes: what `abduct` gave.
+            do: what is set.
+            detail: whether to keep that; else the answer is the drawing alone.
+            hold: attributes that stay as they are, whatever their causes do.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
-        intervention = Intervention.of(self.attributes.interventions(do), codes.z)
-        z = self.scm.counterfactual(codes.z, self.structure.adjacency(), intervention)
-        changed = self.generate(z, codes.residual)
-        return keep_detail(codes.image, self.generate(codes.z, codes.residual), changed) if detail else changed
+        if not do:
+            return codes.image if detail else codes.drawn
+        changed = self.image.render(self._act(codes, do, hold), codes.style)
+        return keep_detail(codes.image, codes.drawn, changed) if detail else changed
 
-    def counterfactual(self, image: Tensor, do: Mapping[str, float | Tensor], *, detail: bool = True) -> Tensor:
+    def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = ()) -> Tensor:
+        """The attributes [b, d] in own units of the same codes, had `do` been so; as the model reads them without one.
+
+        Raises:
+            ConfigError: for an unknown attribute or an impossible value.
+        """
+        return self.causal.values(self._act(codes, do or {}, hold))
+
+    def counterfactual(self, image: Tensor, do: Do, *, detail: bool = True) -> Tensor:
         """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the same images.
 
         Abduct, act, predict (Pearl, 2009); `detail` as in `predict`.
@@ -123,20 +156,30 @@ class CausalImageModel(nn.Module):
         """The images as the model sees them: encoded and generated again."""
         return self.counterfactual(image, {}, detail=False)
 
-    @torch.no_grad()
-    def sample(self, n: int, do: Mapping[str, float | Tensor] | None = None, *, seed: int | None = None) -> Tensor:
+    def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
         """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same people.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
-        device = next(self.parameters()).device
-        held = self.attributes.interventions(do or {})
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            if seed is not None:
-                torch.manual_seed(seed)
-            intervention = Intervention.of(held, torch.zeros(n, self.scm.size, device=device))
-            return self.generator(self.prior(n, intervention if held else None))
+        return self.imagine(n, do, seed=seed).drawn
+
+    @torch.no_grad()
+    def imagine(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Codes:
+        """The codes of n new images, those that `sample` draws.
+
+        Raises:
+            ConfigError: for an unknown attribute or an impossible value.
+        """
+        like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
+        held = self.causal.intervention(do, like) if do else None
+        with seeded(seed, like.device):
+            z, style = self.causal.draw(n, held), self.image.sample(n)
+        drawn = self.image.render(z, style)
+        return Codes(self.causal.noise(z), z, style, drawn, drawn)
+
+    def _act(self, codes: Codes, do: Do, hold: Collection[str]) -> Tensor:
+        return self.causal.act(codes.z, self.causal.intervention(do, codes.z, hold))
 
     def _batch(self, image: Tensor) -> Tensor:
         batch = image if image.ndim == 4 else image[None]

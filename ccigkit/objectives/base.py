@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ccigkit.component.component import Component
@@ -54,16 +56,38 @@ class Objective(Component):
 
     def parts(self) -> dict[str, nn.Module]:
         """Everything that learns, by name. An objective with parts of its own adds them here."""
-        return {
-            "encoder": self.model.encoder,
-            "generator": self.model.generator,
-            "scm": self.model.scm,
-            "structure": self.model.structure,
-            "discriminator": self.discriminator,
-        }
+        return {**self.model.parts(), "structure": self.model.structure, "discriminator": self.discriminator}
 
     def begin(self) -> None:
         """Called once, before the first step of a training (not on resuming one)."""
 
     def between(self, step: int) -> None:
         """Called after every step, for what is not descended: multipliers, refitted noise."""
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        model, discriminator = lab.toy_model()
+        latents = torch.as_tensor(lab.toy_table().latents).float()
+        objective = build(model, discriminator, latents)
+        parts = objective.parts()
+        phases = objective.phases()
+        assert phases, "an objective has at least one phase"
+        for phase in phases:
+            assert set(phase.updates) <= set(parts), f"phase {phase.name} updates parts that exist"
+            assert set(phase.updates) <= set(objective.rates()), f"what phase {phase.name} updates has a rate"
+        training = lab.Training(objective, steps=4, device=torch.device("cpu"), dtype=torch.float32)
+        batch = Batch(torch.rand(8, *lab.SHAPE) * 2 - 1, latents[:8])
+        objective.begin()
+        for phase in phases:
+            before = {part: [p.detach().clone() for p in module.parameters()] for part, module in parts.items()}
+            for module in parts.values():
+                module.zero_grad(set_to_none=True)
+            terms = training._play(phase, batch)
+            assert all(torch.isfinite(term).all() for term in terms.values()), f"phase {phase.name} has finite terms"
+            for part, module in parts.items():
+                if part in phase.updates:
+                    continue
+                assert all(p.grad is None for p in module.parameters()), f"law 7: {phase.name} gives {part} no gradient"
+                still = all(torch.equal(p, q) for p, q in zip(module.parameters(), before[part], strict=True))
+                assert still, f"law 7: {phase.name} does not move {part}"
+        objective.between(100)

@@ -13,9 +13,9 @@ from ccigkit.image.base import Discriminator
 from ccigkit.model.detail import unchanged
 from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
-from ccigkit.objectives.base import Batch, Objective, Phase
-from ccigkit.objectives.terms import Dependence, fit_mechanisms, frozen, structure_terms, supervision
-from ccigkit.structure.joint import JointStructure
+from ccigkit.objectives.base import Batch, Phase
+from ccigkit.objectives.bidirectional import BidirectionalObjective
+from ccigkit.objectives.terms import Dependence, frozen, supervision
 
 MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
 
@@ -35,12 +35,12 @@ class Pairs:
         return Pairs(self.image, self.latent.detach(), self.drawn.detach(), self.prior.detach(), self.new)
 
 
-class CCIG(Objective):
+class CCIG(BidirectionalObjective):
     """A bidirectional GAN whose prior is a structural causal model, with the terms that make its counterfactuals true.
 
     Huang et al. (FITEE 2024) give the adversarial, the supervised and the structure terms. The rest answers what plain
     bidirectional training leaves open: an encoder that forgets what the generator needs (`reconstruction`), a
-    generator that ignores latents (`cycle`), a residual that remembers what an intervention should change
+    generator that ignores latents (`cycle`), a style that remembers what an intervention should change
     (`bottleneck`) or say again what the attributes say (`independence`), and effects that hardly ever contradicted
     their causes in the data (`interventional`: half of the generated images are counterfactuals under
     random do(), judged by their looks and by the encoder; `minimality`: they change no more than they must).
@@ -52,10 +52,10 @@ class CCIG(Objective):
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
         cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
-        invariance: weight of the squared error of E(G(z)) on the residual, for which both answer.
+        invariance: weight of the squared error of E(G(z)) on the style, for which both answer.
         minimality: weight of the share of pixels that a counterfactual changes.
-        bottleneck: weight of the residual's information, its KL divergence from the prior in nats.
-        independence: weight of what the attributes tell of the residual, the mean square of E[r | y].
+        bottleneck: weight of the style's information, its KL divergence from the prior in nats.
+        independence: weight of what the attributes tell of the style, the mean square of E[r | y].
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
         noise: standard deviation of the noise laid over every image that the encoder reads in training.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
@@ -90,12 +90,12 @@ class CCIG(Objective):
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
-        residual = model.latent_size - model.scm.size
-        self.invariance, self.independence = (invariance, independence) if residual else (0.0, 0.0)
+        size = model.image.latent_size - model.image.size  # of the style
+        self.invariance, self.independence = (invariance, independence) if size else (0.0, 0.0)
         self.minimality, self.bottleneck = minimality, bottleneck
         self.interventional, self.mechanism = interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
-        self._dependence = Dependence(latents, residual)
+        self._dependence = Dependence(latents, size)
         self._pairs: Pairs | None = None
 
     def parts(self) -> dict[str, nn.Module]:
@@ -112,45 +112,45 @@ class CCIG(Objective):
 
     def begin(self) -> None:
         if self.mechanism:
-            fit_mechanisms(self.model.scm, self.model.structure, self.latents)
+            self.model.causal.fit_mechanisms(self.latents)
 
     def between(self, step: int) -> None:
         if self.mechanism and step % 100 == 0:
             self.model.scm.fit_noise(self.latents[:4096], self.model.structure.adjacency().detach())
-        if isinstance(self.model.structure, JointStructure) and step % 200 == 0:
-            self.model.structure.learner.tighten()
+        if step % 200 == 0:
+            self.model.structure.tighten()
 
     def _model(self, batch: Batch) -> Mapping[str, Tensor]:
         model, half = self.model, len(batch.image) // 2
         held = min(round(self.interventional * half), half - 1)  # counterfactuals; the rest of that half is new
         terms: dict[str, Tensor] = {}
 
-        encoded = model.encoder(self._through_noise(batch.image))
+        encoded = self.encoder(self._through_noise(batch.image))
         latent = encoded.rsample()
-        z, mean = model.split(encoded.mean)
+        z, mean = self.split(encoded.mean)
         terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
         if self.bottleneck:
-            _, std = model.split(encoded.stddev)
+            _, std = self.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
         if self.independence:
             with torch.autocast(mean.device.type, enabled=False):
                 terms["independence"] = self.independence * self._dependence(mean, batch.attributes)
-        prior = torch.cat([model.prior(half - held), self._counterfactuals(latent[:held])])
+        prior = torch.cat([self.prior(half - held), self._counterfactuals(latent[:held])])
         # The first half of the batch is drawn again from its true attributes, so that the generator learns what they
         # look like before the encoder can read them.
-        told = torch.cat([batch.attributes[:half], model.split(latent)[1][:half]], dim=1)
-        image = model.generator(torch.cat([told, latent[half:], prior]))
+        told = torch.cat([batch.attributes[:half], self.split(latent)[1][:half]], dim=1)
+        image = self.generator(torch.cat([told, latent[half:], prior]))
         again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
         if self.cycle or self.invariance:
-            meant, kept = model.split(prior.detach())
-            with frozen(model.encoder):
-                read, again_kept = model.split(model.encoder(self._through_noise(drawn)).mean)
+            meant, kept = self.split(prior.detach())
+            with frozen(self.encoder):
+                read, again_kept = self.split(self.encoder(self._through_noise(drawn)).mean)
             terms["cycle"] = self.cycle * (read - meant).square().mean()
         if self.invariance:
-            _, told_kept = model.split(model.encoder(self._through_noise(drawn.detach())).mean)
+            _, told_kept = self.split(self.encoder(self._through_noise(drawn.detach())).mean)
             error = (again_kept - kept).square().mean() + (told_kept - kept).square().mean()
             terms["invariance"] = self.invariance * error
         if self.minimality and held:
@@ -170,7 +170,7 @@ class CCIG(Objective):
             rows = self.latents[torch.randint(len(self.latents), (256,), device=self.latents.device)]
             with torch.autocast(rows.device.type, enabled=False):
                 terms["mechanism"] = self.mechanism * model.scm.loss(rows, adjacency)
-        learning = structure_terms(model.structure, batch.attributes)
+        learning = model.structure.terms(batch.attributes)
         return terms | {f"structure {name}": term for name, term in learning.items()}
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -204,9 +204,7 @@ class CCIG(Objective):
 
         Each attribute is held with probability one half, at its value in some row of the training table.
         """
-        z, residual = self.model.split(latent)
+        z, style = self.split(latent)
         rows = torch.randint(len(self.latents), z.shape, device=z.device)
         intervention = Intervention(torch.rand_like(z) < 0.5, self.latents.gather(0, rows))
-        return torch.cat(
-            [self.model.scm.counterfactual(z, self.model.structure.adjacency(), intervention), residual], 1
-        )
+        return torch.cat([self.model.causal.act(z, intervention), style], dim=1)

@@ -10,11 +10,12 @@ from torch import Tensor
 from ccigkit.image.base import Discriminator
 from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
-from ccigkit.objectives.base import Batch, Objective, Phase
-from ccigkit.objectives.terms import structure_terms, supervision
+from ccigkit.objectives.base import Batch, Phase
+from ccigkit.objectives.bidirectional import BidirectionalObjective
+from ccigkit.objectives.terms import supervision
 
 
-class DEAR(Objective):
+class DEAR(BidirectionalObjective):
     """Bidirectional GAN training of encoder, generator and SCM prior, with the encoder supervised by the attributes.
 
     The released recipe (Shen et al. 2022, algorithm 1): one step of the discriminator, one of the encoder, one of
@@ -65,25 +66,25 @@ class DEAR(Objective):
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:
         with torch.no_grad():
-            latent = self.model.encoder(batch.image).rsample()
-            prior = self.model.prior(len(batch.image))
-            drawn = self.model.generator(prior)
+            latent = self.encoder(batch.image).rsample()
+            prior = self.prior(len(batch.image))
+            drawn = self.generator(prior)
         real, fake = self.discriminator(batch.image, latent), self.discriminator(drawn, prior)
         return {"pairs": discriminator_loss(real, fake, self.divergence)}
 
     def _encoder(self, batch: Batch) -> Mapping[str, Tensor]:
-        encoded = self.model.encoder(batch.image)
+        encoded = self.encoder(batch.image)
         real = self.discriminator(batch.image, encoded.rsample())
-        z, _ = self.model.split(encoded.mean)
+        z, _ = self.split(encoded.mean)
         return {
             "adversarial": encoder_loss(real, self.divergence, self.clamp),
             "supervision": self.supervision * supervision(z, batch.attributes, self.model.attributes),
         }
 
     def _generator(self, batch: Batch) -> Mapping[str, Tensor]:
-        prior = self.model.prior(len(batch.image))  # not detached: the prior learns through both arguments
-        fake = self.discriminator(self.model.generator(prior), prior)
+        prior = self.prior(len(batch.image))  # not detached: the prior learns through both arguments
+        fake = self.discriminator(self.generator(prior), prior)
         return {
             "adversarial": generator_loss(fake, self.divergence, self.clamp),
-            **structure_terms(self.model.structure, batch.attributes),
+            **self.model.structure.terms(batch.attributes),
         }

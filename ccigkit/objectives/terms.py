@@ -1,8 +1,8 @@
-"""Terms that several objectives share: supervision, the mechanisms' fit, and what the residual knows of attributes."""
+"""Terms that several objectives share: supervision, and what the style knows of attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
-from ccigkit.causal.scm.base import SCM
-from ccigkit.causal.structure import Structure
-from ccigkit.structure.joint import JointStructure
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
@@ -32,31 +29,6 @@ def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
     return total
 
 
-def structure_terms(structure: nn.Module, latents: Tensor) -> Mapping[str, Tensor]:
-    """What a structure that is still being learned descends on attributes [b, d]; nothing for a settled one."""
-    return structure.learner.loss(latents) if isinstance(structure, JointStructure) else {}
-
-
-def fit_mechanisms(scm: SCM, structure: Structure | JointStructure, latents: Tensor, steps: int = 800) -> None:
-    """Fit an SCM's mechanisms, and its noise, to the training table [n, d] under the structure as it stands.
-
-    Seconds on two cores; every later step of training starts from mechanisms that already explain the labels.
-    """
-    adjacency = structure.adjacency().detach()
-    parameters = list(scm.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=1e-2)
-    with torch.enable_grad(), torch.autocast(latents.device.type, enabled=False):
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = 1e-2 * (1 - step / steps)
-            rows = torch.randint(len(latents), (512,), device=latents.device)
-            optimizer.zero_grad()
-            scm.loss(latents[rows], adjacency).backward()
-            optimizer.step()
-    optimizer.zero_grad()
-    scm.fit_noise(latents[:4096], adjacency)
-
-
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Let gradients pass through a module without reaching its parameters."""
@@ -68,7 +40,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 class Dependence(nn.Module):
-    """How much attributes [b, d] tell of a residual [b, m]: the mean square of E[r | y], which the prior says is 0.
+    """How much attributes [b, d] tell of a style [b, m]: the mean square of E[r | y], which the prior says is 0.
 
     E[r | y] is taken to be linear in the latents y_i and their products y_i y_j, uncorrelated and of unit variance over
     the training table [n, d]. Its coefficients are a running average over the batches before: the batch that is judged
@@ -89,12 +61,12 @@ class Dependence(nn.Module):
         self.register_buffer("whiten", (axes[:, kept] / variances[kept].sqrt()).float())
         self.register_buffer("told", self.whiten.new_zeros(self.whiten.shape[1], size))
 
-    def forward(self, residual: Tensor, latents: Tensor) -> Tensor:
+    def forward(self, style: Tensor, latents: Tensor) -> Tensor:
         """The estimate for a batch, a scalar; takes the batch into the average afterwards."""
         features = (products(latents) - self.centre) @ self.whiten
-        dependence = (residual * (features @ self.told)).mean()
+        dependence = (style * (features @ self.told)).mean()
         with torch.no_grad():
-            self.told = torch.lerp(features.T @ residual / len(residual), self.told, self.memory)
+            self.told = torch.lerp(features.T @ style / len(style), self.told, self.memory)
         return dependence
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Table
-from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.graph import CausalGraph, Knowledge, honours
 from ccigkit.component.component import Component
 
 
@@ -29,6 +30,24 @@ class StructureLearner(Component):
         Raises:
             GraphError, DataError: where the table or the knowledge cannot be learned from.
         """
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        table = lab.toy_table()
+        graph = build(table.names).learn(table, Knowledge())
+        assert isinstance(graph, CausalGraph), "learn returns a CausalGraph"
+        assert graph.names == table.names, "the graph is over the table's attributes, in their order"
+        assert build(table.names).learn(table, Knowledge()) == graph, "the same table and options give the same graph"
+        if graph.edges and graph.edges == lab.CHAIN.edges:
+            known = Knowledge(tiers=(("a", "d"), ("b",), ("c",)))
+        else:
+            known = Knowledge(forbidden=frozenset({("b", "a"), ("c", "a"), ("c", "b")}))
+        honours(build(table.names).learn(table, known), known)
+        required = Knowledge(required=frozenset({("a", "b")}), forbidden=frozenset({("c", "d")}))
+        honours(build(table.names).learn(table, required), required)
+        other = ("c", "a", "d", "b")
+        reordered = build(other).learn(table.reordered(other), Knowledge())
+        assert set(reordered.edges) == set(graph.edges), "another order of the columns gives the same edges"
 
 
 class JointStructureLearner(StructureLearner, nn.Module):

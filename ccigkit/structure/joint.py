@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.graph import CausalGraph, Matrix
+from ccigkit.causal.structure import Structure
+from ccigkit.errors import GraphError
 from ccigkit.structure.base import JointStructureLearner
 
 
-class JointStructure(nn.Module):
+class JointStructure(Structure):
     """A structure that is still being learned: the learner's weights on the edges it would export now."""
 
     def __init__(self, learner: JointStructureLearner) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # the weights and the mask are the learner's, not buffers of its own
         self.learner = learner
 
     def adjacency(self) -> Tensor:
@@ -27,3 +31,12 @@ class JointStructure(nn.Module):
     def graph(self) -> CausalGraph:
         """The graph now, thresholded and projected by the learner's own rule."""
         return self.learner.graph()
+
+    def set_strengths(self, strengths: Matrix) -> None:
+        raise GraphError("a structure that is still being learned takes its strengths from its learner")
+
+    def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
+        return self.learner.loss(latents)
+
+    def tighten(self) -> None:
+        self.learner.tighten()

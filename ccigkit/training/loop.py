@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from ccigkit.component.component import Component
 from ccigkit.errors import CheckpointError, UserError
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.training.devices import random_state, set_random_state
-
-AVERAGED = ("encoder", "generator")
 
 
 class Training:
@@ -41,7 +40,11 @@ class Training:
             for part, module in self.parts.items()
             if any(True for _ in module.parameters())
         }
-        self.averages = {part: AveragedModel(self.parts[part], multi_avg_fn=self._average) for part in AVERAGED}
+        self.averages = {
+            part: AveragedModel(module, multi_avg_fn=self._average)
+            for part, module in self.parts.items()
+            if isinstance(module, Component) and module.averaged
+        }
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Play every phase once on a batch; the value of every term, by "phase.term".
@@ -101,10 +104,9 @@ class Training:
         decay = min(self.ema, (1 + self.step_number) / (10 + self.step_number))
         torch._foreach_lerp_(averages, current, 1 - decay)
 
-    def averaged(self, part: str) -> nn.Module:
-        """The averaged copy of a part, for pictures and for the finished model."""
-        module: nn.Module = self.averages[part].module
-        return module
+    def averaged(self) -> dict[str, nn.Module]:
+        """The averaged copies of the parts that a finished model has averages of."""
+        return {part: average.module for part, average in self.averages.items()}
 
     def state(self) -> dict[str, Any]:
         """Everything that a later `load` needs to go on as if never stopped, in tensors and plain data."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import reachability
+from ccigkit.causal.graph import CausalGraph, reachability
 from ccigkit.component.component import Component
 
 
@@ -112,6 +113,50 @@ class SCM(Component, nn.Module):
         """Take the noise's distribution, column by column, from observed z [n, d]."""
         levels = torch.linspace(0, 1, len(self.quantiles), device=z.device)
         self.quantiles.copy_(torch.quantile(self.abduct(z, adjacency), levels, dim=0))
+
+    @classmethod
+    def contract(cls, build: Callable[..., Any], lab: Any) -> None:
+        scm = build(4)
+        with torch.no_grad():
+            for parameter in scm.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        adjacency, u = torch.tensor(lab.CHAIN.strengths).float(), torch.randn(64, 4)
+        z = scm(u, adjacency)
+        assert torch.allclose(scm.abduct(z, adjacency), u, atol=1e-4), "law 1: abduct(scm(u)) == u"
+        assert torch.allclose(scm(scm.abduct(z, adjacency), adjacency), z, atol=1e-4), "law 1: scm(abduct(z)) == z"
+        for held in ({0: 2.0}, {1: -1.5}, {0: 2.0, 3: -2.0}, {2: 0.5}):
+            intervention = Intervention.of(held, z)
+            for changed in (scm(u, adjacency, intervention), scm.counterfactual(z, adjacency, intervention)):
+                scm._hold(changed, z, u, adjacency, held, lab.CHAIN)
+        nothing = Intervention.of({}, z)
+        assert torch.equal(scm.counterfactual(z, adjacency, nothing), z), "law 3: a null intervention changes nothing"
+        jacobian: Tensor = torch.autograd.functional.jacobian(
+            lambda x: scm.mechanism(x, adjacency, u[:1]).sum(dim=0), z[:1]
+        )[:, 0]
+        free = (adjacency == 0) & ~torch.eye(4, dtype=torch.bool)
+        assert (jacobian.T[free] == 0).all(), "law 4: z_j depends on z_i only through adjacency[i, j]"
+        scm.fit_noise(z, adjacency)
+        drawn = scm.sample_noise(4000)
+        assert drawn.shape == (4000, 4), "noise is [n, d]"
+        assert torch.allclose(drawn.mean(0), u.mean(0), atol=0.15), "sampled noise follows the fitted noise"
+
+    def _hold(
+        self, changed: Tensor, z: Tensor, u: Tensor, adjacency: Tensor, held: Mapping[int, float], graph: CausalGraph
+    ) -> None:
+        """Hold what do() made of z [b, d], `changed` [b, d] of the same noise u [b, d], to what do() means."""
+        for position, value in held.items():
+            assert (changed[:, position] == value).all(), "law 2: do(x = v) holds v exactly"
+        names = graph.names
+        reached = {name for position in held for name in graph.descendants(names[position])}
+        for j, name in enumerate(names):
+            if j in held:
+                continue
+            if name in reached:
+                again = self.mechanism(changed, adjacency, u)[:, j]
+                assert torch.allclose(changed[:, j], again, atol=1e-4), "law 2: every descendant is recomputed"
+                assert not torch.allclose(changed[:, j], z[:, j]), "law 2: every descendant is recomputed"
+            else:
+                assert torch.equal(changed[:, j], z[:, j]), "law 2: every non-descendant is bit-identical"
 
 
 def _support(adjacency: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

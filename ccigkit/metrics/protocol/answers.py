@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.scm.base import Intervention
 from ccigkit.data.base import DataModule
 from ccigkit.errors import DataError
 from ccigkit.metrics.base import ImageModel
@@ -92,10 +91,8 @@ class AbductedByOurs(Abducted):
     def edit(self, do: Do) -> Tensor:
         return self.detailed(self.drawing(do))
 
-    @torch.no_grad()
     def hold(self, do: Do) -> Tensor:
-        intervention = Intervention.of(self.model.attributes.interventions(do), self.codes.z)
-        return self.detailed(self.model.generate(intervention.apply(self.codes.z), self.codes.residual))
+        return self.detailed(self.model.predict(self.codes, do, detail=False, hold=self.model.attributes.names))
 
     def rows(self, do: Do) -> dict[str, Tensor]:
         drawing = self.drawing(do)
