@@ -80,7 +80,7 @@ class CausalModel(nn.Module):
         """
         like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
         with seeded(seed, like.device):
-            return self.values(self.draw(n, self.intervention(do or {}, like)))
+            return self._holding(self.values(self.draw(n, self.intervention(do or {}, like))), do or {})
 
     @torch.no_grad()
     def counterfactual(self, values: Tensor, do: Do, *, hold: Collection[str] = ()) -> Tensor:
@@ -99,7 +99,7 @@ class CausalModel(nn.Module):
         given = torch.as_tensor(values, dtype=torch.float64)
         before = self._latents(given)
         after = self.act(before, self.intervention(do, before, hold))
-        return torch.where(after == before, given.to(after.device), self.values(after))
+        return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), do)
 
     # --- on the latent scale ------------------------------------------------------------------------------------------
 
@@ -143,6 +143,12 @@ class CausalModel(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             descend(list(self.scm.parameters()), loss, steps=steps, rate=RATE)
         self.scm.fit_noise(latents[:NOISE_ROWS], adjacency)
+
+    def _holding(self, values: Tensor, do: Do) -> Tensor:
+        """Values [n, d] with what is set exactly as it was said, not as the latent scale rounds it."""
+        for name, value in do.items():
+            values[:, self.attributes.index(name)] = torch.as_tensor(value).to(values)
+        return values
 
     def _latents(self, values: Tensor) -> Tensor:
         values = torch.as_tensor(values, dtype=torch.float64, device=self.scm.quantiles.device)

@@ -92,8 +92,8 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
     """The experiment at its first step, or where its run was left."""
     state = run.load_checkpoint()
     with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
-        learned = recall_graph(config, run, table) if state else learn_graph(config, table, data.knowledge)
-    describe_graph(console, learned, data.truth, config.knowledge.added_to(data.knowledge))
+        learned = learn_graph(config, table, data.knowledge) if not state else recall_graph(config, run, table, data)
+    describe_graph(console, learned, data.truth)
     if not state:
         show_in_run(run, learned.graph, f"learned by {learned.learner.name}")
     device, settings = choose_device(config.train.device), config.train
@@ -128,10 +128,11 @@ def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
     save_graph(graph, run.folder / "graph.png", title)
 
 
-def recall_graph(config: Config, run: Run, table: Table) -> Learned:
+def recall_graph(config: Config, run: Run, table: Table, data: DataModule) -> Learned:
     """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint)."""
     learner = config["structure"].build({"names": table.names})
-    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0)
+    knowledge = config.knowledge.added_to(data.knowledge)
+    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0, knowledge)
 
 
 def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -> tuple[CausalImageModel, Objective]:

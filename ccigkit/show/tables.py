@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.graph import CausalGraph
 from ccigkit.data.base import DataModule
 from ccigkit.structure.assess.bootstrap import Bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances
@@ -17,9 +17,9 @@ from ccigkit.structure.learned import Learned
 TELLING = 0.85  # a sortability so far from 1/2, on either side, all but gives the order
 
 
-def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None, knowledge: Knowledge) -> None:
+def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None) -> None:
     """Print a learned graph, what was known of it beforehand, and how far it is from the truth."""
-    graph = learned.graph
+    graph, knowledge = learned.graph, learned.knowledge
     found = f"{len(graph.edges)} edges, learned by {learned.learner.name} in {learned.seconds:.1f} s"
     console.print(f"[bold]The graph[/bold] ({found})")
     if knowledge.tiers:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph, reachability
+from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.component import Component
 
 
@@ -93,13 +93,16 @@ class SCM(Component, nn.Module):
     def counterfactual(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
         """Z [b, d] as it would have been: abduct, act, predict (Pearl, 2009, section 7.1).
 
-        What the intervention cannot reach keeps its value bit for bit.
+        What the intervention does not reach, past what it holds, keeps its value bit for bit.
         """
         z = z.float()
         changed = self(self.abduct(z, adjacency), adjacency, intervention)
-        reach = torch.as_tensor(reachability(_support(adjacency)), device=z.device, dtype=z.dtype)
-        reached = (intervention.mask.to(z.dtype) @ reach) > 0
-        return torch.where(reached | intervention.mask, changed, z)
+        support = torch.as_tensor(_support(adjacency), device=z.device, dtype=z.dtype)
+        free = ~intervention.mask
+        reached = intervention.mask & (intervention.values != z)  # and on from there, but into nothing that is held
+        for _ in range(longest_path(adjacency)):
+            reached = reached | (((reached.to(z.dtype) @ support) > 0) & free)
+        return torch.where(reached, changed, z)
 
     def sample_noise(self, n: int) -> Tensor:
         """Noise [n, d], each column independent, from the fitted quantiles; standard normal before any fit."""
