@@ -147,7 +147,8 @@ class CausalModel(nn.Module):
     def _holding(self, values: Tensor, do: Do) -> Tensor:
         """Values [n, d] with what is set exactly as it was said, not as the latent scale rounds it."""
         for name, value in do.items():
-            values[:, self.attributes.index(name)] = torch.as_tensor(value).to(values)
+            j = self.attributes.index(name)
+            values[:, j] = torch.as_tensor(self.attributes[j].coded(value)).to(values)
         return values
 
     def _latents(self, values: Tensor) -> Tensor:

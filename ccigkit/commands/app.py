@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ccigkit.errors import ConfigError, UserError
+from ccigkit.names import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +59,6 @@ WrittenTable = Annotated[
     Path | None, typer.Option(metavar="FILE.csv", help="Also write the attributes as they are then; .csv or .tsv.")
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
-TABLES = (".csv", ".tsv", ".parquet")
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
@@ -136,15 +138,16 @@ def graph(
     ] = None,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
-    from ccigkit.commands.graph import GraphRequest, show_graph
+    from ccigkit.commands.graph import GraphRequest, show_graph, table_among
 
     given = arguments or []
-    table = Path(given[0]) if given and Path(given[0]).suffix in TABLES and "=" not in given[0] else None
+    table = table_among(given)
     if table and data:
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
-    resolved = _resolve(config, recipe, names, {}, given[1:] if table else given)
-    show_graph(resolved, GraphRequest(table, out or [], truth, bootstrap, workers, fit), _console())
+    resolved = _resolve(config, recipe, names, {}, [word for word in given if word != table])
+    path = Path(table) if table else None
+    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit), _console())
 
 
 @app.command()
@@ -201,7 +204,8 @@ def evaluate(
     from ccigkit.commands.evaluate import Request, judge
 
     given = arguments or []
-    runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]
+    there = os.path.exists  # Path's own raises where a word is too long for a name
+    runs = [Path(word) for word in given if there(word) or not SETTING.match(word)]
     settings = parse_settings(word for word in given if Path(word) not in runs)
     command = shlex.join(["ccigkit", *sys.argv[1:]])
     request = Request(runs, model, data, metric or (), settings, graphs, json, html, command)
@@ -320,21 +324,28 @@ def _console() -> Console:
     return Console()
 
 
+def _complain(text: str) -> None:
+    print(f"ccigkit: {one_line(text)}", file=sys.stderr)
+
+
 def main() -> None:
     """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
-    warnings.showwarning = lambda message, *_, **__: print(f"ccigkit: {message}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a letter that the terminal's encoding lacks is shown as its number
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_, **__: _complain(str(message))
     usage_error: Any = typer.BadParameter.__mro__[1]  # of its usage errors, Typer exports this one alone
     try:
         code = app(standalone_mode=False)
     except UserError as error:
-        print(f"ccigkit: {error}", file=sys.stderr)
+        _complain(str(error))
         code = 2
     except usage_error as error:
         text = error.format_message()
         if "\n" in text:  # no command at all: its text is the help
             print(text)
         else:
-            print(f"ccigkit: {text} (ccigkit --help lists what there is)", file=sys.stderr)
+            _complain(f"{text} (ccigkit --help lists what there is)")
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -14,8 +14,10 @@ from ccigkit.causal.model import CausalModel
 from ccigkit.data.files.rows import read_rows, write_rows
 from ccigkit.errors import ConfigError
 from ccigkit.model.files import load
+from ccigkit.names import in_file_name, labels
 from ccigkit.pixels import read_image
 from ccigkit.show.images import save_image
+from ccigkit.show.terminal import say
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ def counterfactual(
         _wrote(console, path)
         return
     read = [(file, read_image(file, model, resize=resize)) for file in files]  # all, before anything is written
-    suffix, answers = ",".join(f"{name}={value:g}" for name, value in do.items()), []
-    for file, image in read:
-        codes, target = model.abduct(image), (question.out or Path()) / f"{file.stem} do({suffix}).png"
+    said = {name: value if isinstance(value, str) else f"{value:.15g}" for name, value in do.items()}
+    suffix, answers = ",".join(f"{name}={value}" for name, value in said.items()), []
+    for label, (_, image) in zip(labels(files), read, strict=True):
+        name = in_file_name(f"{label} do({suffix})")
+        codes, target = model.abduct(image), (question.out or Path()) / f"{name}.png"
         save_image(model.predict(codes, do, detail=detail)[0], target)
         answers.append(model.values(codes, do))
         _wrote(console, target)
@@ -90,4 +94,4 @@ def _needed(question: Question) -> Path:
 
 
 def _wrote(console: Console, path: Path) -> None:
-    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"wrote {path}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
-from ccigkit.data.files.columns import read_table, told
+from ccigkit.data.files.columns import is_table, read_table, told
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_text
 from ccigkit.model.files import save_model
@@ -29,7 +30,9 @@ from ccigkit.show.tables import (
     describe_graph,
     describe_sortability,
     frequency_table,
+    say_notes,
 )
+from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances, adjustment_distances, compare
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
@@ -41,12 +44,27 @@ ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
 
 def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale."""
-    knowledge = config.knowledge.added_to(known)
+    knowledge = config.knowledge.added_to(known, table.names)
     learner: StructureLearner = config["structure"].build({"names": table.names})
     start = time.perf_counter()
     found = learner.learn(table, knowledge)
     graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes)
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
+
+
+def table_among(words: Sequence[str]) -> str | None:
+    """The word of a command line that is a table: a file, even with an = in its name, or what ends like one.
+
+    Raises:
+        ConfigError: where it is a file, but none that ends like a table.
+    """
+    for word in words:
+        there = os.path.isfile(word)  # noqa: PTH113  Path's own raises where a word is too long for a name
+        if there and not is_table(Path(word)):
+            raise ConfigError(f"{word} does not end like a table: .csv, .tsv or .parquet, or one of these and .gz")
+        if there or (is_table(Path(word)) and "=" not in word):
+            return word
+    return None
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     graph, where there is one. With `samples` it is learned again from as many resamples, and what is written is their
     consensus. With `fit` the mechanisms along what is written are fitted, and the causal model kept.
     """
-    if bad := [str(file) for file in request.out if file.suffix not in (".toml", ".png")]:
+    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png")]:
         raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
     if request.fit and (request.fit / "config.toml").exists():
         raise ConfigError(f"--fit {request.fit}: that folder holds a run; choose another")
@@ -85,15 +103,15 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     judge_graphs(graphs, table, console)
     graph = graphs.get(CONSENSUS, learned.graph)
     for file in request.out:
-        if file.suffix == ".toml":
+        if file.suffix.lower() == ".toml":
             write_text(file, graph.to_toml(remarks))
         else:
             save_graph(graph, file, title, shares)
-        console.print(f"wrote {file}", highlight=False)
+        say(console, f"wrote {file}")
     if request.fit:
         with console.status("fitting the mechanisms"):
             fit_model(config, table, graph, request.fit)
-        console.print(f"wrote the causal model {request.fit}: ask it with ccigkit sample", highlight=False)
+        say(console, f"wrote the causal model {request.fit}: ask it with ccigkit sample")
 
 
 def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[Table, Knowledge]:
@@ -101,8 +119,7 @@ def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[T
     if request.path is not None:
         options = config["data"].options
         table, known = read_table(request.path, options["attributes"], options["kinds"]), Knowledge()
-        text = f"{request.path}: {len(table.values)} rows; {told(table.attributes)}"
-        console.print(text, highlight=False, markup=False)
+        say(console, f"{request.path}: {len(table.values)} rows; {told(table.attributes)}")
     else:
         data: DataModule = config["data"].build({})
         table, known = data.table(), data.knowledge
@@ -135,8 +152,7 @@ def resample_graph(
             tell=advance,
         )
     console.print(frequency_table(resampled, learned.graph))
-    for note in resampled.graph.notes:
-        console.print(f"[dim]note: {note}[/dim]")
+    say_notes(console, resampled.graph)
     return resampled
 
 
@@ -145,7 +161,7 @@ def judge_graphs(graphs: Mapping[str, CausalGraph], table: Table, console: Conso
     if table.truth is not None:
         console.print(comparison_table({name: against(found, table.truth) for name, found in graphs.items()}))
         if find_spec("gadjid") is None:
-            console.print("SID and ancestor distance: pip install 'ccigkit[metrics]'", style="dim", markup=False)
+            say(console, plain("SID and ancestor distance: pip install 'ccigkit[metrics]'", "dim"))
     whose, graph = (ALL_ROWS, graphs[ALL_ROWS]) if table.truth is None else ("the true graph", table.truth)
     variance, r2 = varsortability(table.values, graph.adjacency), r2_sortability(table.latents, graph.adjacency)
     describe_sortability(console, variance, r2, whose)

@@ -14,13 +14,15 @@ from ccigkit.show.progress import counting
 from ccigkit.show.tables import (
     rows_table,
 )
+from ccigkit.show.terminal import plain, say
 
 
 def train_predictor(config: Config, steps: int, seed: int, console: Console) -> None:
     """Train the attribute predictor that metrics read pictures with, unless it is kept already, and show its scores."""
     data: DataModule = config["data"].build({})
     table, test = data.table(), data.load("test")
-    console.print(f"[bold]{data.name}[/bold]: a predictor of {len(table.names)} attributes, {len(table.values)} images")
+    what = f"a predictor of {len(table.names)} attributes, {len(table.values)} images"
+    say(console, plain(data.name, "bold"), f": {what}")
     began, done = time.monotonic(), 0
     with counting(console, "training", steps) as advance:
 
@@ -31,5 +33,5 @@ def train_predictor(config: Config, steps: int, seed: int, console: Console) -> 
 
         read = predictor(data, seed=seed, steps=steps, step_done=step_done)
     how = f"trained in {time.monotonic() - began:.0f} s, and kept" if done else "kept from before"
-    console.print(f"{how}: predictors/{read.fingerprint} in {cache_folder()}", highlight=False, soft_wrap=True)
+    say(console, f"{how}: predictors/{read.fingerprint} in {cache_folder()}", soft_wrap=True)
     console.print(rows_table(held_out_scores(read, test), f"how well it reads {len(test)} test images of {data.name}"))

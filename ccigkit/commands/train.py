@@ -29,6 +29,7 @@ from ccigkit.show.images import save_graph
 from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
 from ccigkit.show.tables import describe_graph, facts_table
+from ccigkit.show.terminal import plain, say
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.learned import Learned
@@ -82,7 +83,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     table = data.table()
     run = Run(folder)
     with run.open(config):
-        console.print(f"[bold]{folder}[/bold]: {data.name}, {len(table.values)} images, {device}")
+        say(console, plain(str(folder), "bold"), f": {data.name}, {len(table.values)} images, {device}")
         experiment = begin(config, run, data, table, console)
         play(experiment, console)
         return finish(experiment, console)
@@ -102,7 +103,7 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
     training = Training(objective, steps=settings.steps, ema=settings.ema, device=device, dtype=dtype)
     if state:
         training.load(state)
-        console.print(f"going on from step {training.step_number}")
+        say(console, f"going on from step {training.step_number}")
     else:
         objective.begin()
     run.rewind_log(training.step_number)
@@ -118,7 +119,7 @@ def finish(experiment: Experiment, console: Console) -> CausalImageModel:
     facts = summary(model, experiment.config, run, experiment.data.truth)
     write_json(run.folder / "metrics.json", facts)
     console.print(facts_table(facts, "What was learned"))
-    console.print(f"pictures: interventions.png, graph.png and samples/ in {run.folder}", highlight=False)
+    say(console, f"pictures: interventions.png, graph.png and samples/ in {run.folder}")
     return model
 
 
@@ -131,7 +132,7 @@ def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
 def recall_graph(config: Config, run: Run, table: Table, data: DataModule) -> Learned:
     """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint)."""
     learner = config["structure"].build({"names": table.names})
-    knowledge = config.knowledge.added_to(data.knowledge)
+    knowledge = config.knowledge.added_to(data.knowledge, table.names)
     return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0, knowledge)
 
 
@@ -197,7 +198,7 @@ def play(experiment: Experiment, console: Console) -> None:
                 experiment.save()
                 saved = now
             if interrupted():
-                console.print(f"stopping: saving step {step}; the same command goes on from there")
+                say(console, f"stopping: saving step {step}; the same command goes on from there")
                 experiment.save()
                 raise KeyboardInterrupt
     experiment.save()

@@ -58,7 +58,7 @@ class Abducted:
 
     def edit(self, do: Do) -> Tensor:
         """The images had `do` been so."""
-        return checked(self.model, self.model.predict(self.codes, do), len(self.values))
+        return checked(self.model, self.model.predict(self.codes, in_codes(do, len(self.values))), len(self.values))
 
     def hold(self, do: Do) -> Tensor:
         """The images with what `do` sets, every other attribute told to stay at its label: an edit without a graph."""
@@ -82,7 +82,7 @@ class AbductedByOurs(Abducted):
 
     def drawing(self, do: Do) -> Tensor:
         """What the generator draws of the images had `do` been so."""
-        return self.model.predict(self.codes, do, detail=False) if do else self.before
+        return self.model.predict(self.codes, in_codes(do, len(self.values)), detail=False) if do else self.before
 
     def drawn(self, do: Do) -> Tensor:
         """The drawing alone, as an answer."""
@@ -92,7 +92,8 @@ class AbductedByOurs(Abducted):
         return self.detailed(self.drawing(do))
 
     def hold(self, do: Do) -> Tensor:
-        return self.detailed(self.model.predict(self.codes, do, detail=False, hold=self.model.attributes.names))
+        held = in_codes(do, len(self.values))
+        return self.detailed(self.model.predict(self.codes, held, detail=False, hold=self.model.attributes.names))
 
     def rows(self, do: Do) -> dict[str, Tensor]:
         drawing = self.drawing(do)
@@ -119,7 +120,14 @@ def sample(model: ImageModel, n: int, do: Do, seed: int) -> Iterator[Tensor]:
     """N new images of a model, [b, c, h, w] at a time."""
     for start in range(0, n, BATCH):
         size = min(BATCH, n - start)
-        yield checked(model, model.sample(size, do, seed=seed + start), size)
+        yield checked(model, model.sample(size, in_codes(do, size), seed=seed + start), size)
+
+
+def in_codes(do: Do, n: int) -> dict[str, Tensor]:
+    """What a metric sets, as codes [n]: in a plain number a model would see what the table writes."""
+    return {
+        name: v if isinstance(v, Tensor) else torch.full((n,), float(v), dtype=torch.float64) for name, v in do.items()
+    }
 
 
 def checked(model: ImageModel, images: Tensor, n: int) -> Tensor:
