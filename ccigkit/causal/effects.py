@@ -14,6 +14,7 @@ from ccigkit.errors import ConfigError, DataError
 
 Range = tuple[float, float]
 UNKNOWN = float("nan")
+DRAWS = 16  # of what mediates, for each row: a figure is the mean over many rows
 
 
 class Answers(Protocol):
@@ -24,7 +25,7 @@ class Answers(Protocol):
         """The columns."""
         ...
 
-    def probability(self, values: Tensor, do: Do, name: str, *, seed: int = 0) -> Tensor:
+    def probability(self, values: Tensor, do: Do, name: str, *, seed: int = 0, draws: int = 64) -> Tensor:
         """P(attribute `name` is at each of its levels | row, do) [n, k]."""
         ...
 
@@ -89,7 +90,8 @@ def effects_of(model: Answers, rows: Tensor | Values, cause: str, effect: str, s
         asked, outcome = is_so != bool(x), y.clone()
         do = {x_name: torch.tensor(x_level if x else 1 - x_level, dtype=torch.float64)}
         if asked.any() and labelled:
-            outcome[asked] = model.probability(given[asked], do, y_name, seed=seed)[:, round(level)].to(outcome)
+            shares = model.probability(given[asked], do, y_name, seed=seed, draws=DRAWS)
+            outcome[asked] = shares[:, round(level)].to(outcome)
         elif asked.any():
             outcome[asked] = model.counterfactual(given[asked], do, seed=seed)[:, at].to(outcome)
         outcomes.append(outcome)

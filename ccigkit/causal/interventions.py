@@ -59,7 +59,7 @@ class Bernoulli(Policy):
         _in_unit(self.probability)
 
     def __str__(self) -> str:
-        return f"~{self.probability:.15g}"
+        return f"~{_figure(self.probability)}"
 
     def check(self, attribute: Attribute) -> None:
         own = attribute.name
@@ -87,7 +87,7 @@ class Categorical(Policy):
             raise ConfigError(f"the probabilities {self} add up to {total:.6g}; make them add up to 1")
 
     def __str__(self) -> str:
-        return "~" + ",".join(f"{word}:{share:.15g}" for word, share in self.shares)
+        return "~" + ",".join(f"{word}:{_figure(share)}" for word, share in self.shares)
 
     def check(self, attribute: Attribute) -> None:
         own = attribute.name
@@ -121,7 +121,7 @@ class Normal(Policy):
             raise ConfigError(f"{self}: a normal has a finite mean and a standard deviation above 0, N(MEAN,SD)")
 
     def __str__(self) -> str:
-        return f"~N({self.mean:.15g},{self.deviation:.15g})"
+        return f"~N({_figure(self.mean)},{_figure(self.deviation)})"
 
     def check(self, attribute: Attribute) -> None:
         own = attribute.name
@@ -131,7 +131,9 @@ class Normal(Policy):
             )
         below, above = self._ends(attribute)
         if above - below < 0.5:
-            raise ConfigError(f"{own}{self} lies {above - below:.2g} inside {_range(attribute)}; ask for half at least")
+            raise ConfigError(
+                f"only {above - below:.0%} of {own}{self} lies in {_range(attribute)}; ask for one of which half does"
+            )
 
     def values(self, attribute: Attribute, natural: Tensor, chance: Tensor) -> Tensor:
         below, above = self._ends(attribute)
@@ -160,7 +162,7 @@ class Shift(Policy):
             raise ConfigError(f"a shift by {self.by} is impossible; give a number")
 
     def __str__(self) -> str:
-        return f"{'-' if self.by < 0 else '+'}={abs(self.by):.15g}"
+        return f"{'-' if self.by < 0 else '+'}={_figure(abs(self.by))}"
 
     def check(self, attribute: Attribute) -> None:
         own = attribute.name
@@ -366,6 +368,12 @@ def _soft_example(attribute: Attribute) -> str:
 def _range(attribute: Attribute) -> str:
     unit = f" {attribute.unit}" if attribute.unit else ""
     return f"{attribute.low:.4g} to {attribute.high:.4g}{unit}, the range the model was trained on"
+
+
+def _figure(value: float) -> str:
+    """A number in few digits where those are it, else in all."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def _in_unit(probability: float) -> None:

@@ -131,16 +131,22 @@ class CausalModel(nn.Module):
         return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), hard)
 
     @torch.no_grad()
-    def probability(self, values: Tensor, do: Do, name: str, *, seed: int = 0) -> Tensor:
+    def probability(self, values: Tensor, do: Do, name: str, *, seed: int = 0, draws: int = 64) -> Tensor:
         """P(attribute `name` is at each of its levels | row, do) [n, k], of rows [n, d] and a label or a category.
 
-        Where `counterfactual` draws an answer, this is how likely each is. What `do` draws is drawn as there.
+        Where `counterfactual` draws an answer, this is how likely each is. What `do` draws is drawn as there. Where its
+        causes are uncertain in the other world, too, it is a mean over so many `draws`.
 
         Raises:
             ConfigError: for an SCM whose noise gives labels no probability, or an attribute that has none.
         """
         given = torch.as_tensor(values, dtype=torch.float64)
-        return self._chances(given, settled(do, self.attributes, given, seed), self.attributes.index(name), seed)
+        column, hard = self.attributes.index(name), settled(do, self.attributes, given, seed)
+        z, scm, adjacency = self._latents(given), self.scm, self.structure.adjacency()
+        if not isinstance(scm, TellsProbability):
+            raise ConfigError(f"the SCM {scm.name} has no probability of {name}, its noise is additive; fit with mixed")
+        generator = torch.Generator(z.device).manual_seed(seed)
+        return scm.probability(z, adjacency, self.intervention(hard, z), column, draws=draws, generator=generator)
 
     # --- effects of a label -------------------------------------------------------------------------------------------
 
@@ -245,14 +251,6 @@ class CausalModel(nn.Module):
         for name, value in hard.items():
             values[:, self.attributes.index(name)] = value.to(values)
         return values
-
-    def _chances(self, values: Tensor, hard: Mapping[str, Tensor], column: int, seed: int) -> Tensor:
-        z, scm, adjacency = self._latents(values), self.scm, self.structure.adjacency()
-        name = self.attributes.names[column]
-        if not isinstance(scm, TellsProbability):
-            raise ConfigError(f"the SCM {scm.name} has no probability of {name}, its noise is additive; fit with mixed")
-        generator = torch.Generator(z.device).manual_seed(seed)
-        return scm.probability(z, adjacency, self.intervention(hard, z), column, generator=generator)
 
     def _latents(self, values: Tensor) -> Tensor:
         values = torch.as_tensor(values, dtype=torch.float64, device=self.scm.quantiles.device)
