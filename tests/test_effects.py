@@ -107,7 +107,7 @@ def test_a_number_has_an_average_effect_alone_and_any_scm_gives_it() -> None:
     assert found.observed[1] - found.observed[0] > 4  # confounded
     assert math.isnan(found.necessity)
     for effect in ("w=1", "x=2"):
-        with pytest.raises(ConfigError, match="name the attribute alone, w|x is binary, so 0 or 1"):
+        with pytest.raises(ConfigError, match=r"name the attribute alone, w|x is binary, so 0 or 1"):
             model.effects(table, "x", effect)
     with pytest.raises(ConfigError, match="w is not yes or no"):
         model.effects(table, "w", "y")
@@ -177,6 +177,17 @@ def test_what_has_no_effect_to_tell_is_one_line(cause: str, effect: str, reason:
     with pytest.raises(ConfigError, match=reason) as refused:
         fitted(False).effects(labels(False), cause, effect)
     assert "\n" not in str(refused.value)
+
+
+def test_degrees_are_numbers() -> None:
+    degrees = np.random.default_rng(0).random((400, 1))
+    x = degrees > np.random.default_rng(1).random((400, 1))
+    table = Table.fit([Attribute("x", "binary"), Attribute("d", "binary")], np.hstack([x, degrees]))
+    graph = CausalGraph.from_edges(table.names, ["x -> d"])
+    model = CausalModel(table.attributes, Structure(graph), LinearSCM(2)).fit(table)
+    assert model.average_effect(table, "x", "d") > 0.1
+    with pytest.raises(ConfigError, match="d=0: d was seen as degrees, not as a label; name it alone, d"):
+        model.effects(table, "x", "d=0")
 
 
 def test_no_rows_have_no_effect() -> None:

@@ -83,6 +83,8 @@ def effects_of(model: Answers, rows: Tensor | Values, cause: str, effect: str, s
         raise ConfigError(f"{x_name} is cause and effect in one; name another effect")
     at = attributes.index(y_name)
     labelled = attributes[at].labelled or attributes[at].kind == "categorical"
+    if not labelled and effect != y_name:
+        raise ConfigError(f"{effect}: {y_name} was seen as degrees, not as a label; name it alone, {y_name}")
     is_so = (given[:, attributes.index(x_name)] > 0.5) == bool(x_level)
     y = (given[:, at].round() == level).double() if labelled else given[:, at]
     outcomes = []

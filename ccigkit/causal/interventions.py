@@ -241,8 +241,8 @@ def settled(do: Do, attributes: Attributes, rows: Tensor, seed: int | None = Non
         at = attributes.index(name)
         if isinstance(said, Policy):
             said.check(attributes[at])
-            natural = rows[:, at].double()
-            found[name] = said.values(attributes[at], natural, _chance(len(rows), seed, at).to(natural.device))
+            natural, chance = rows[:, at].detach().double().cpu(), _chance(len(rows), seed, at)
+            found[name] = said.values(attributes[at], natural, chance)
             continue
         found[name] = torch.as_tensor(attributes[at].coded(said))
         if found[name].ndim > 1 or (found[name].ndim == 1 and len(found[name]) not in (1, len(rows))):
