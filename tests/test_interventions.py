@@ -175,6 +175,12 @@ def test_an_attributes_draws_are_its_own() -> None:
     assert torch.equal(more[:50], settled({"Smiling": soft(0.5)}, KNOWN, rows, 7)["Smiling"])
 
 
+def test_draws_of_two_attributes_are_independent() -> None:
+    two = Attributes(Attribute(name, "binary").fitted(np.array([0.0, 1])) for name in ("a", "b"))
+    drawn = settled({"a": soft(0.5), "b": soft(0.5)}, two, torch.zeros(20_000, 2), 0)
+    assert float((drawn["a"] == drawn["b"]).double().mean()) == pytest.approx(0.5, abs=0.015)
+
+
 def test_a_shift_out_of_the_range_is_refused_with_the_rows_or_kept_to_it() -> None:
     rows = torch.tensor([[2.0], [5.0], [8.0], [8.5]])
     only = Attributes([LENGTH])
