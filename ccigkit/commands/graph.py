@@ -23,7 +23,7 @@ from ccigkit.data.files.columns import is_table, read_table, told
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_text
 from ccigkit.model.files import save_model
-from ccigkit.show.images import save_graph
+from ccigkit.show.drawings import save_graph
 from ccigkit.show.progress import counting
 from ccigkit.show.tables import (
     comparison_table,
