@@ -90,7 +90,7 @@ def _check_structure(build: Callable[..., StructureLearner]) -> None:
 
 def _honours(graph: CausalGraph, knowledge: Knowledge) -> None:
     assert not (graph.adjacency & ~knowledge.allowed(graph.names)).any(), "forbidden edges and tiers are honoured"
-    assert not (knowledge.needed(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"
+    assert not (knowledge.required_edges(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"
 
 
 # --- the causal model -------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def _check_data(build: Callable[..., DataModule]) -> None:
     for wanted, images in zip(rows, data.in_batches(rows), strict=True):
         assert torch.equal(images, train.images[wanted]), "batches are the training images of the rows asked for"
     names = tuple(attribute.name for attribute in data.attributes)
-    data.knowledge.needed(names)
+    data.knowledge.required_edges(names)
     if data.truth is not None:
         assert data.truth.names == names, "the truth is over the attributes"
         _honours(data.truth, Knowledge(tiers=data.knowledge.tiers))

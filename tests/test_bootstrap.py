@@ -58,7 +58,7 @@ def test_what_is_known_holds_in_the_consensus() -> None:
     known = Knowledge(required=frozenset({("f", "a")}), forbidden=frozenset({("d", "e")}))
     found = bootstrap(Notears(table.names), table, known, samples=3, workers=1)
     assert found.arrows[table.names.index("f"), table.names.index("a")] == 1
-    assert (found.graph.adjacency >= known.needed(table.names)).all()
+    assert (found.graph.adjacency >= known.required_edges(table.names)).all()
     assert not (found.graph.adjacency & ~known.allowed(table.names)).any()
 
 

@@ -165,7 +165,7 @@ class Positional(Known):
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         size = len(table.names)
         wanted = np.triu(np.ones((size, size)), 1) * knowledge.allowed(table.names)
-        return CausalGraph(table.names, np.where(knowledge.needed(table.names), 1.0, wanted))
+        return CausalGraph(table.names, np.where(knowledge.required_edges(table.names), 1.0, wanted))
 
 
 class Meddler(CCIG):

@@ -27,7 +27,7 @@ def refuse_collinear(moments: Matrix, names: tuple[str, ...]) -> None:
         )
 
 
-def canonical(table: Table) -> Table:
+def by_skewness(table: Table) -> Table:
     """The same table, its columns in an order that neither their order nor their names decide: by skewness.
 
     A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
@@ -39,16 +39,16 @@ def canonical(table: Table) -> Table:
     return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
 
 
-def steady(values: Values) -> Values:
+def rounded(values: Values) -> Values:
     """Numbers without the last of their digits, where sums over the same rows in another order differ.
 
     So a search that starts from them does not depend on the order of the rows.
     """
     scale = 2.0 ** np.ceil(np.log2(max(np.abs(values).max(initial=0.0), FAINT)))
-    steadied: Values = values / scale
-    np.round(steadied, 11, out=steadied)
-    steadied *= scale  # in place, as a matrix of all pairs of curves is large
-    return steadied
+    result: Values = values / scale
+    np.round(result, 11, out=result)
+    result *= scale  # in place, as a matrix of all pairs of curves is large
+    return result
 
 
 def evenly(rows: Values, most: int) -> Values:
@@ -69,9 +69,9 @@ def listed(edges: Support, names: tuple[str, ...], arrow: str = "->") -> str:
     return ", ".join(f"{names[i]} {arrow} {names[j]}" for i, j in np.argwhere(edges))
 
 
-def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalGraph:
-    """The DAG in a weighted graph [d, d], needed edges first, with a note on the edges that its cycles cost."""
-    kept = acyclic(weights, needed)
+def project(weights: Matrix, required: Support, names: tuple[str, ...]) -> CausalGraph:
+    """The DAG in a weighted graph [d, d], required edges first, with a note on the edges that its cycles cost."""
+    kept = acyclic(weights, required)
     cut = (weights != 0) & ~kept
     notes = (f"cut because they close a cycle of stronger edges: {listed(cut, names)}",) if cut.any() else ()
     return CausalGraph(names, np.where(kept & (weights == 0), FAINT, weights * kept), notes)

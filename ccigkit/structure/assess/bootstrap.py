@@ -23,7 +23,7 @@ from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix, acyclic
 from ccigkit.causal.strengths import Support, fit_strengths
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.tables import canonical
+from ccigkit.structure.tables import by_skewness
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -44,7 +44,7 @@ class Bootstrap:
 
     `arrows[i, j]` is the share of them in which i causes j. `graph` is their consensus: an edge is in it where at least
     half of them join the two attributes, in the direction that more of them give it (on a tie, the first column of
-    `canonical` is the cause); where that closes a cycle, the least frequent arrow of the cycle stays out.
+    `by_skewness` is the cause); where that closes a cycle, the least frequent arrow of the cycle stays out.
     """
 
     graph: CausalGraph
@@ -92,7 +92,7 @@ def bootstrap(
     """
     if samples < 1:
         raise ConfigError(f"a bootstrap needs at least one resample, got {samples}")
-    ordered = sorted_rows(canonical(table))
+    ordered = sorted_rows(by_skewness(table))
     found: list[Support] = []
     reasons: Counter[str] = Counter()
     task = Task(learner, ordered, knowledge, seed)

@@ -95,7 +95,7 @@ class Mixed(Independence):
 
     def __init__(self, table: Table) -> None:
         super().__init__()
-        self.score = indicators(table, penalty=0.0)  # without a price a score is a log-likelihood
+        self.score = indicators(table, penalty=0.0)  # without a penalty a score is a log-likelihood
 
     def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
         gain = self.score.local(x, (*given, y)) - self.score.local(x, given)

@@ -34,12 +34,12 @@ class DirectLiNGAM(StructureLearner):
         from causallearn.search.FCMBased.lingam import DirectLiNGAM as Lingam  # here, so that listing plugins is quick
 
         refuse_singular(table)
-        names, needed, allowed = table.names, knowledge.needed(table.names), knowledge.allowed(table.names)
-        found = Lingam(prior_knowledge=prior(allowed, needed)).fit(table.latents)
+        names, required, allowed = table.names, knowledge.required_edges(table.names), knowledge.allowed(table.names)
+        found = Lingam(prior_knowledge=prior(allowed, required)).fit(table.latents)
         weights = np.asarray(found.adjacency_matrix_, dtype=np.float64).T  # its rows are effects, ours are causes
-        kept = needed | (allowed & (np.abs(weights) >= self.threshold) & (weights != 0))
-        weights = np.where(needed & (weights == 0), 1.0, weights)  # required, though the data see nothing of it
-        dag = acyclic(weights * kept, needed)
+        kept = required | (allowed & (np.abs(weights) >= self.threshold) & (weights != 0))
+        weights = np.where(required & (weights == 0), 1.0, weights)  # required, though the data see nothing of it
+        dag = acyclic(weights * kept, required)
         return CausalGraph(names, weights * dag, self._notes(table))
 
     def _notes(self, table: Table) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class DirectLiNGAM(StructureLearner):
         return (f"LiNGAM is made for continuous attributes; these are hard labels: {', '.join(hard)}",) if hard else ()
 
 
-def prior(allowed: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
+def prior(allowed: npt.NDArray[np.bool_], required: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
     """What is known beforehand [d, d], as causal-learn's DirectLiNGAM wants it.
 
     It speaks of paths: 1 where there is one, 0 where there can be none, -1 where nobody knows. Its code reads rows as
@@ -59,7 +59,7 @@ def prior(allowed: npt.NDArray[np.bool_], needed: npt.NDArray[np.bool_]) -> npt.
     """
     known = np.full(allowed.shape, -1)
     known[~reachability(allowed)] = 0
-    known[reachability(needed)] = 1
+    known[reachability(required)] = 1
     np.fill_diagonal(known, -1)
     return known.T
 
