@@ -98,7 +98,7 @@ def resample_graph(
     config: Config, table: Table, knowledge: Knowledge, learned: Learned, console: Console, samples: int, workers: int
 ) -> Bootstrap:
     """Learn the graph again from resamples of the table, and show how often they give each edge."""
-    with counting(console, "learning from resamples", samples) as tell:
+    with counting(console, "learning from resamples", samples) as on_done:
         resampled = bootstrap(
             learned.learner,
             table,
@@ -106,7 +106,7 @@ def resample_graph(
             samples=samples,
             seed=config.train.seed,
             workers=workers,
-            tell=tell,
+            on_done=on_done,
         )
     console.print(frequency_table(resampled, learned.graph))
     for note in resampled.graph.notes:
