@@ -9,6 +9,7 @@ from torch.nn import functional
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import Matrix
 from ccigkit.component.options import Count, Positive, Seed, Weight
+from ccigkit.descend import descend
 from ccigkit.structure.continuous.weighted import WeightedLearner
 from ccigkit.structure.tables import evenly, rounded
 
@@ -68,12 +69,12 @@ class GraphAutoencoder(WeightedLearner):
             self._begin()
         latents = torch.as_tensor(rounded(evenly(table.latents, self.rows))).to(self.weights)
         for _ in range(self.rounds):
-            optimiser = torch.optim.Adam(self.parameters(), self.rate)
-            for _ in range(self.steps):
-                loss = torch.stack(list(self.loss(latents).values())).sum()
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
+            descend(
+                self.parameters(),
+                lambda _: torch.stack(list(self.loss(latents).values())).sum(),
+                steps=self.steps,
+                rate=self.rate,
+            )
             self.tighten()
         return ()
 
