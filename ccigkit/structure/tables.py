@@ -39,6 +39,21 @@ def by_skewness(table: Table) -> Table:
     return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
 
 
+def hard_labels(table: Table) -> tuple[str, ...]:
+    """The names of the attributes that have labels and no values between them.
+
+    >>> from ccigkit import Attribute, Table
+    >>> table = Table.fit([Attribute("smiling", "binary"), Attribute("bald", "binary")], [[0, 0.1], [1, 0.8], [1, 0.5]])
+    >>> hard_labels(table)
+    ('smiling',)
+    """
+    return tuple(
+        attribute.name
+        for attribute, column in zip(table.attributes, table.values.T, strict=True)
+        if attribute.kind != "continuous" and (column == np.round(column)).all()
+    )
+
+
 def rounded(values: Values) -> Values:
     """Numbers without the last of their digits, where sums over the same rows in another order differ.
 

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Lt
 
-from ccigkit.causal.attributes import Attribute, Table, Values
+from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import covariance, regress
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
-from ccigkit.structure.tables import by_skewness, refuse_collinear
+from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
 
@@ -54,7 +54,8 @@ class PC(StructureLearner):
 
     def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
         """The name of the test for the kinds of the attributes, and the test."""
-        soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not _hard(a, column)]
+        hard = hard_labels(table)
+        soft = [name for name in table.names if name not in hard]
         match self.test:
             case "auto" if not soft:
                 test: Test = "gsq"
@@ -72,9 +73,3 @@ class PC(StructureLearner):
             case "mixed":
                 return test, Mixed(table)
         return test, FisherZ(moments, len(table.values))
-
-
-def _hard(attribute: Attribute, column: Values) -> bool:
-    """Whether every value of the column [n] is one of a few labels."""
-    whole = bool((column == column.round()).all())
-    return attribute.kind == "categorical" or (attribute.kind == "binary" and whole)

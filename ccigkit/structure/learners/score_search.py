@@ -14,7 +14,7 @@ from ccigkit.causal.strengths import Support, covariance
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.tables import by_skewness, listed, refuse_collinear, with_strengths
+from ccigkit.structure.tables import by_skewness, hard_labels, listed, refuse_collinear, with_strengths
 
 ScoreName = Literal["auto", "gaussian", "bdeu"]
 THEIRS = {"gaussian": "local_score_BIC_from_cov", "bdeu": "local_score_BDeu"}
@@ -58,8 +58,7 @@ class ScoreSearch(StructureLearner):
 
     def _score(self, table: Table) -> str:
         kinds = {attribute.kind for attribute in table.attributes}
-        graded = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if (column % 1).any()]
-        labels = "continuous" not in kinds and not graded and len(self.names) > 2
+        labels = len(hard_labels(table)) == len(self.names) > 2
         if self.score == "auto":
             return "bdeu" if labels and "categorical" in kinds else "gaussian"
         if self.score == "bdeu" and not labels:
