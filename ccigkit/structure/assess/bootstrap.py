@@ -118,7 +118,11 @@ def bootstrap(
 
 
 def consent(arrows: Matrix) -> Matrix:
-    """[d, d], the consensus of graphs in which a share `arrows` [d, d] has each arrow; see `Bootstrap`."""
+    """[d, d], the consensus of graphs in which a share `arrows` [d, d] has each arrow; see `Bootstrap`.
+
+    >>> consent(np.array([[0.0, 0.2], [0.4, 0.0]])).tolist()
+    [[0.0, 0.0], [1.0, 0.0]]
+    """
     earlier = np.triu(np.ones_like(arrows, dtype=bool), 1)
     ahead = (arrows > arrows.T) | ((arrows == arrows.T) & earlier)
     joined = (arrows + arrows.T).round(9) >= 0.5  # shares of a hundred do not add up exactly

@@ -28,6 +28,16 @@ def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowled
 
     What is undirected is directed without making a new collider (`extend`), so that earlier columns come out as causes.
     Where no DAG has just the colliders asked for, those arrows stay that no cycle forbids; a note says so.
+
+    >>> chain = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
+    >>> member(chain, np.zeros_like(chain), ("a", "b", "c"), Knowledge(roots=frozenset({"b"}))).edges
+    [('b', 'a'), ('b', 'c')]
+
+    Args:
+        adjacent: which two are joined, both ways.
+        directed: from cause to effect, which of these have a direction; the others are undirected.
+        names: the attributes' names.
+        knowledge: what is known beforehand.
     """
     allowed, required = knowledge.allowed(names), knowledge.required_edges(names)
     adjacent = (adjacent | required | required.T) & (allowed | allowed.T)

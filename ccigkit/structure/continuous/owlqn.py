@@ -21,7 +21,17 @@ def minimise(smooth: Smooth, start: Values, penalty: Values, tolerance: float = 
     OWL-QN (Andrew and Gao, 2007): within the orthant that the steepest descent points into, the penalty is linear; a
     step that leaves the orthant ends on its border, so that needless parameters are zero, not small. A parameter
     without penalty is free. Where smooth is not finite, steps are shortened, so a loss may be infinite outside of its
-    domain. It ends where a step gains less than `tolerance` of the value, or no slope is above `flat`.
+    domain.
+
+    >>> minimise(lambda x: (float((x - 3) @ (x - 3)) / 2, x - 3), np.zeros(2), np.array([0.0, 4.0])).round(3).tolist()
+    [3.0, 0.0]
+
+    Args:
+        smooth: parameters [p] to a value and its gradient [p].
+        start: parameters [p] to begin with.
+        penalty: on the size of each parameter [p].
+        tolerance: the search ends where a step gains less than this share of the value,
+        flat: or where no slope is above this.
     """
     x, penalised = start, penalty > 0
     value, gradient = smooth(x)

@@ -103,7 +103,7 @@ class Boss(StructureLearner):
 
 
 def _refuse_numbers(table: Table, score: str, most: float) -> None:
-    """Nothing, where every attribute has labels, and at most so many.
+    """Check that every attribute has labels, and at most so many.
 
     Raises:
         DataError: where an attribute is continuous, graded or has more labels.
