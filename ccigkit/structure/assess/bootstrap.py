@@ -156,7 +156,8 @@ def learned_resamples(task: Task, samples: int, workers: int) -> Iterator[Suppor
         with interrupts_blocked():  # processes that start here leave Ctrl-C to this one
             outcomes = pool(calls)
             at_the_end.callback(close_in_silence, outcomes)
-        yield from outcomes
+        for outcome in outcomes:  # noqa: UP028  `yield from` would end them itself, and not in silence
+            yield outcome
 
 
 def close_in_silence(outcomes: Generator[Support | str]) -> None:
