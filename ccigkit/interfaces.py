@@ -20,6 +20,7 @@ from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.tables import by_skewness, hard_labels, project, refuse_collinear, rounded, with_strengths
 
 __all__ = [
+    "SCM",
     "Batch",
     "Component",
     "Count",
@@ -40,7 +41,6 @@ __all__ = [
     "RenderedData",
     "Role",
     "Row",
-    "SCM",
     "Seed",
     "Share",
     "Split",
