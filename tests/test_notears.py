@@ -31,15 +31,15 @@ def curved(n: int = 600, seed: int = 0) -> Table:
 
 def some_equations() -> list[Equations]:
     random = np.random.default_rng(0)
-    allowed, needed = ~np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)
+    allowed, required = ~np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)
     allowed[0, 1] = False
-    needed[1, 2] = True
+    required[1, 2] = True
     rows = random.normal(size=(50, 4))
     labels = (rows > 0).astype(float)
     return [
-        Linear(np.cov(rows, rowvar=False), allowed, needed),
-        Logistic(labels, np.full(50, 0.02), labels * 2, allowed, needed),
-        MLP(rows, allowed, needed, 3, 0),
+        Linear(np.cov(rows, rowvar=False), allowed, required),
+        Logistic(labels, np.full(50, 0.02), labels * 2, allowed, required),
+        MLP(rows, allowed, required, 3, 0),
     ]
 
 
@@ -121,7 +121,7 @@ def test_joint_training_begins_at_the_learned_graph_with_linear_weights(model: s
 
 
 @pytest.mark.parametrize("equations", some_equations(), ids=lambda e: type(e).__name__)
-def test_the_gradient_is_that_of_the_priced_loss(equations: Equations) -> None:
+def test_the_gradient_is_that_of_the_penalised_loss(equations: Equations) -> None:
     at = equations.start + 0.3 * np.random.default_rng(1).normal(size=len(equations.start))
     assert_gradient(equations.loss, at)
     assert_gradient(penalised(equations, cyclicity, 0.7, 3.0), at)
@@ -130,12 +130,12 @@ def test_the_gradient_is_that_of_the_priced_loss(equations: Equations) -> None:
 @pytest.mark.parametrize("equations", some_equations(), ids=lambda e: type(e).__name__)
 def test_what_is_not_allowed_has_no_weight_and_what_is_needed_no_price(equations: Equations) -> None:
     at = equations.start + 1.0
-    assert ((equations.weights(at) != 0) == (~np.eye(4, dtype=bool) & ~np.eye(4, k=1, dtype=bool) | needed())).all()
+    assert ((equations.weights(at) != 0) == (~np.eye(4, dtype=bool) & ~np.eye(4, k=1, dtype=bool) | required())).all()
     moved = equations.start + equations.penalty
     assert equations.weights(moved)[1, 2] == equations.weights(equations.start)[1, 2]
 
 
-def needed() -> np.ndarray:
+def required() -> np.ndarray:
     pairs = np.zeros((4, 4), dtype=bool)
     pairs[[1, 2], [2, 3]] = True
     return pairs
@@ -187,7 +187,7 @@ def test_rows_are_chosen_whatever_their_order() -> None:
     assert len(evenly(rows, 99)) == 50
 
 
-def test_steady_numbers_forget_their_last_digits() -> None:
+def test_rounded_numbers_forget_their_last_digits() -> None:
     values = np.random.default_rng(0).normal(size=100) * 1e6
     np.testing.assert_array_equal(rounded(values), rounded(values * (1 + 1e-16)))
     np.testing.assert_allclose(rounded(values), values, atol=1e-4)

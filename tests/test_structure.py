@@ -275,7 +275,7 @@ def test_an_edge_without_effect_stays_an_edge() -> None:
     assert fit_strengths(table, np.array([[False, True], [False, False]]))[0, 1] != 0
 
 
-def test_the_canonical_order_depends_on_content_alone() -> None:
+def test_the_order_by_skewness_depends_on_content_alone() -> None:
     table = linear(300)
     ordered = by_skewness(table)
     np.testing.assert_array_equal(by_skewness(table.reordered(list("dbfeca"))).values, ordered.values)
@@ -283,10 +283,10 @@ def test_the_canonical_order_depends_on_content_alone() -> None:
 
 def test_a_projection_cuts_the_weakest_edge_but_never_a_needed_one() -> None:
     weights = np.array([[0, 0.5, 0], [0, 0, 0.4], [0.3, 0, 0]])
-    needed = np.zeros((3, 3), dtype=bool)
-    assert project(weights, needed, ("a", "b", "c")).edges == [("a", "b"), ("b", "c")]
-    needed[2, 0] = True
-    graph = project(weights, needed, ("a", "b", "c"))
+    required = np.zeros((3, 3), dtype=bool)
+    assert project(weights, required, ("a", "b", "c")).edges == [("a", "b"), ("b", "c")]
+    required[2, 0] = True
+    graph = project(weights, required, ("a", "b", "c"))
     assert graph.edges == [("a", "b"), ("c", "a")]
     assert graph.notes == ("cut because they close a cycle of stronger edges: b -> c",)
 
