@@ -24,6 +24,7 @@ from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.tables import by_skewness
 
 IDLE = 10  # seconds after which a process with nothing to do ends, as it holds some hundred MB
+SHARED = 1 << 16  # bytes of rows from which on processes share them
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def learned_resamples(task: Task, samples: int, workers: int) -> Iterator[Suppor
     """
     calls = (delayed(learn_resample)(task, number) for number in range(samples))
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
-        pool = Parallel(workers, return_as="generator_unordered", batch_size=1)
+        pool = Parallel(workers, return_as="generator_unordered", batch_size=1, max_nbytes=SHARED)
     with threadpool_limits(1), ExitStack() as at_the_end:
         with interrupts_blocked():  # processes that start here leave Ctrl-C to this one
             outcomes = pool(calls)
