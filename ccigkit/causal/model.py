@@ -13,7 +13,7 @@ from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
-from ccigkit.descend import descend
+from ccigkit.descend import descend, falling
 from ccigkit.errors import DataError
 
 STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
@@ -140,12 +140,12 @@ class CausalModel(nn.Module):
         """
         adjacency = self.structure.adjacency().detach()
 
-        def loss() -> Tensor:
+        def loss(step: int) -> Tensor:
             rows = torch.randint(len(latents), (BATCH,), device=latents.device)
             return self.scm.loss(latents[rows], adjacency)
 
         with torch.autocast(latents.device.type, enabled=False):
-            descend(list(self.scm.parameters()), loss, steps=steps, rate=RATE)
+            descend(self.scm.parameters(), loss, steps=steps, rate=RATE, schedule=falling)
         self.scm.fit_noise(some(latents), adjacency)
 
     def _holding(self, values: Tensor, do: Do) -> Tensor:
