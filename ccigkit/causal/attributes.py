@@ -106,7 +106,8 @@ class Attribute:
         """Whether it is yes or no and was seen as labels, not as degrees between them."""
         if self.kind != "binary" or not self.levels:
             return False
-        return torch.allclose(self.to_latent(torch.tensor([0.0, 1.0])), torch.tensor(self.levels), atol=1e-4)
+        sure = self.to_latent(torch.tensor([0.0, 1.0], dtype=torch.float64))  # of degrees the medians lie inside
+        return bool((sure - torch.tensor(self.levels, dtype=torch.float64)).abs().max() < 1e-6)
 
     def as_written(self, values: Tensor) -> Tensor:
         """Values [n] as a table may have them: labels 0 and 1 where it was seen as labels, codes of categories."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,20 +220,25 @@ class Knowledge:
                 allowed[np.ix_(tier, earlier)] = False
         return allowed
 
-    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def required_edges(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
         """[d, d], true where an edge from row to column is required.
 
         Raises:
             GraphError: where the required edges contradict the rest, or form a cycle.
         """
-        needed = np.zeros((len(names), len(names)), dtype=bool)
+        required = np.zeros((len(names), len(names)), dtype=bool)
         for cause, effect in self._known(self.required, names):
-            needed[names.index(cause), names.index(effect)] = True
-        for i, j in np.argwhere(needed & ~self.allowed(names)):
+            required[names.index(cause), names.index(effect)] = True
+        for i, j in np.argwhere(required & ~self.allowed(names)):
             raise GraphError(f"the edge {names[i]} -> {names[j]} is both required and forbidden")
-        if cycle := find_cycle(needed):
+        if cycle := find_cycle(required):
             raise GraphError(f"the required edges form a cycle among {', '.join(names[i] for i in cycle)}")
-        return needed
+        return required
+
+    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """The old name of `required_edges`, for one release."""
+        warnings.warn("Knowledge.needed is called required_edges now", DeprecationWarning, stacklevel=2)
+        return self.required_edges(names)
 
     def __bool__(self) -> bool:
         return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves))
@@ -287,18 +293,18 @@ def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
     return order
 
 
-def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+def acyclic(weights: Matrix, required: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
     """[d, d], the edges of a weighted graph that survive when its cycles are broken.
 
     Edges enter from the strongest to the weakest, and one that would close a cycle stays out (so of a cycle the
-    weakest edge goes). Edges that are `needed` enter first.
+    weakest edge goes). Edges that are `required` enter first.
     """
     size = len(weights)
     kept = np.zeros((size, size), dtype=bool)
     reach = np.eye(size, dtype=bool)
     rank = np.abs(weights).astype(float)
-    if needed is not None:
-        rank[needed] = np.inf
+    if required is not None:
+        rank[required] = np.inf
     for flat in np.argsort(-rank, axis=None, kind="stable"):
         i, j = divmod(int(flat), size)
         if rank[i, j] == 0:
@@ -316,4 +322,4 @@ def _all(kind: type | UnionType, value: object) -> bool:
 def honours(graph: CausalGraph, knowledge: Knowledge) -> None:
     """Check that a graph contradicts nothing that is known."""
     assert not (graph.adjacency & ~knowledge.allowed(graph.names)).any(), "forbidden edges and tiers are honoured"
-    assert not (knowledge.needed(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"
+    assert not (knowledge.required_edges(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"

@@ -149,7 +149,7 @@ def resample_graph(
             samples=request.samples,
             seed=config.train.seed,
             workers=request.workers,
-            tell=advance,
+            on_done=advance,
         )
     console.print(frequency_table(resampled, learned.graph))
     say_notes(console, resampled.graph)

@@ -84,7 +84,7 @@ class DataModule(Component):
         for wanted, images in zip(rows, data.in_batches(rows), strict=True):
             assert torch.equal(images, train.images[wanted]), "batches are the training images of the rows asked for"
         names = tuple(attribute.name for attribute in data.attributes)
-        data.knowledge.needed(names)
+        data.knowledge.required_edges(names)
         if data.truth is not None:
             assert data.truth.names == names, "the truth is over the attributes"
             honours(data.truth, Knowledge(tiers=data.knowledge.tiers))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
 from ccigkit.data.base import DataModule, Split
+from ccigkit.descend import descend
 from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.image.dcgan import DCGANEncoder
 from ccigkit.metrics.base import ImageModel, Metric, Row
@@ -19,7 +20,7 @@ from ccigkit.metrics.readers.vae import SIDE, small
 from ccigkit.pixels import to_float
 from ccigkit.training.batches import batch_rows
 
-WIDTH, RATE, BATCH = 16, 2e-3, 64
+WIDTH, RATE, DECAY, BATCH = 16, 2e-3, 0.01, 64
 FEWEST = 20  # test images that make a group: the accuracy of fewer is noise
 
 
@@ -91,15 +92,15 @@ class Downstream(Metric):
 
     def teach(self, images: Tensor, labels: Tensor) -> DCGANEncoder:
         """A classifier of small images [n, c, 32, 32] with labels [n]; its mean is the logit."""
-        with torch.random.fork_rng(), torch.enable_grad():
+        with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             network = DCGANEncoder((images.shape[1], SIDE, SIDE), 1, width=WIDTH)
-            optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-            for step in range(self.steps):
+
+            def loss(step: int) -> Tensor:
                 rows = batch_rows(len(images), BATCH, step, self.seed)
-                optimizer.zero_grad()
-                F.binary_cross_entropy_with_logits(network(images[rows]).mean[:, 0], labels[rows]).backward()
-                optimizer.step()
+                return F.binary_cross_entropy_with_logits(network(images[rows]).mean[:, 0], labels[rows])
+
+            descend(network.parameters(), loss, steps=self.steps, rate=RATE, decay=DECAY)
         return network.eval()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Attribute, Attributes
 from ccigkit.data.base import DataModule, Split
+from ccigkit.descend import descend, one_cycle
 from ccigkit.image.dcgan import DCGANEncoder
 from ccigkit.metrics.base import Row
 from ccigkit.metrics.readers.cached import fingerprint, train_once
@@ -20,7 +21,7 @@ from ccigkit.training.batches import batch_rows, read_batch
 from ccigkit.training.devices import choose_device, choose_dtype
 
 T = TypeVar("T")
-STEPS, BATCH, RATE, VERSION = 1200, 64, 2e-3, 1
+STEPS, BATCH, RATE, DECAY, VERSION = 1200, 64, 2e-3, 0.01, 1
 
 
 @dataclass(frozen=True)
@@ -155,15 +156,12 @@ def _train(
     step_done: Callable[[], None],
 ) -> None:
     latents = attributes.to_latent(torch.as_tensor(split.values)).float().to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     dtype = choose_dtype("auto", device)
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             read = network(batch.image).mean
-        optimizer.zero_grad()
-        supervision(read, batch.attributes, attributes).backward()
-        optimizer.step()
-        schedule.step()
-        step_done()
+        return supervision(read, batch.attributes, attributes)
+
+    descend(network.parameters(), loss, steps=steps, rate=RATE, decay=DECAY, schedule=one_cycle, after_step=step_done)
