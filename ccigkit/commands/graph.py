@@ -72,7 +72,7 @@ class GraphRequest:
     """What to learn a graph of, and what to make of it."""
 
     path: Path | None = None  # a bare table; else the configured data set
-    out: Sequence[Path] = ()  # where to write it: .toml, .png
+    out: Sequence[Path] = ()  # where to write it: .toml, .png, .svg
     truth: Path | None = None  # the true graph, where it is not the data set's own
     samples: int = 0  # resamples to learn from, too
     workers: int = 0  # processes that do so; 0 for one per core
@@ -86,8 +86,8 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     graph, where there is one. With `samples` it is learned again from as many resamples, and what is written is their
     consensus. With `fit` the mechanisms along what is written are fitted, and the causal model kept.
     """
-    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png")]:
-        raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
+    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png", ".svg")]:
+        raise ConfigError(f"--out {bad[0]}: a graph is written as .toml, .png or .svg")
     if request.fit and (request.fit / "config.toml").exists():
         raise ConfigError(f"--fit {request.fit}: that folder holds a run; choose another")
     table, known = table_of(config, request, console)

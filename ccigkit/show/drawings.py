@@ -34,7 +34,7 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
 
     Args:
         graph: what to draw.
-        path: the file; SVG where its name ends so, PNG otherwise.
+        path: the file, .png, .jpg or .svg.
         title: what stands above.
         shares: [d, d], how often each arrow is found; arrows are then as strong as that, and labelled with it.
     """

@@ -1,4 +1,4 @@
-"""Paper that matplotlib prints, as PNG or as SVG: inches from the upper left, and every text as it stands."""
+"""Paper that matplotlib prints, in dots or as SVG: inches from the upper left, and every text as it stands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ccigkit.errors import DataError
 from ccigkit.files import writing
 
 INK, FAINT, FRAME, WASH, WHITE = "#26262e", "#787884", "#d6d6de", "#eef2fb", "#ffffff"
 BLUE, RED, ORANGE, GREY = "#3f51b5", "#c62828", "#c77700", "#9a9aa8"
 DPI, LONGEST, LARGEST = 130, 12_000, 24_000_000  # of a picture: at most so long, and so many pixels
+FORMS = ("png", "jpg", "jpeg", "webp", "svg")
 USUAL = "DejaVu Sans"
 
 
@@ -54,8 +56,14 @@ class Paper:
         return float(found)
 
     def save(self, path: Path, dpi: float = DPI) -> None:
-        """Write the sheet whole or not at all: as SVG where the file's name ends so, as PNG otherwise."""
-        form = "svg" if path.suffix.lower() == ".svg" else "png"
+        """Write the sheet whole or not at all, in at most so many dots per inch.
+
+        Raises:
+            DataError: where the name's ending is no image format.
+        """
+        form = path.suffix.lower().removeprefix(".")
+        if form not in FORMS:
+            raise DataError(f"{path} does not end in an image format; use .png, .jpg or .svg")
         wide, high = self.figure.get_size_inches()
         most = min(dpi, LONGEST / max(wide, high), (LARGEST / (wide * high)) ** 0.5)
         printed = self._printed(form, dpi=most)
