@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from functools import partial, partialmethod
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,14 @@ import torch
 
 import ccigkit as package
 from ccigkit.causal.model import CausalModel
-from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
+from ccigkit.evaluation import Estimate, Evaluation, MetricResult, evaluate, pooled
 from ccigkit.evaluation.boards import boards, headlines
 from ccigkit.graph import CausalGraph
 from ccigkit.images import to_float
-from ccigkit.metrics import graphs as requery
-from ccigkit.metrics.graphs import alternatives, reversals
-from ccigkit.metrics.protocol.answers import AbductedByOurs, edit
+from ccigkit.metrics.graphs import alternatives, answer, reversals, under
+from ccigkit.metrics.protocol.answers import Abducted, edit
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging
@@ -86,14 +84,14 @@ def test_a_run_is_measured_beside_its_controls_and_says_what_it_was(runs: tuple[
 def test_without_a_metric_the_quick_ones_are_measured(runs: tuple[Path, Path]) -> None:
     quick = ("n=8", "predictor_steps=2")
     settings = [
-        f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "interventional", "realism") for s in quick
+        f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "distribution", "realism") for s in quick
     ]
     done = ccigkit(
         "evaluate", runs[0], *settings, "composition.n=4", "reversibility.n=4", "minimality.vae_steps=2",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert all(name in done.out for name in ("effectiveness", "composition", "reversibility", "minimality", "realism"))
-    assert "interventions" not in done.out
+    assert "do_table" not in done.out
 
 
 def test_what_the_data_cannot_support_is_skipped_and_said(runs: tuple[Path, Path]) -> None:
@@ -140,15 +138,15 @@ def test_an_interval_is_students() -> None:
 
 
 def test_rows_are_pooled_with_those_that_say_the_same() -> None:
-    first = Found("m", {}, ({"do": "a", "row": "model", "x": 1.0}, {"do": "a", "row": "model", "x": 5.0}))
-    second = Found("m", {}, ({"do": "a", "row": "model", "x": 3.0}, {"do": "a", "row": "model", "x": 7.0}))
+    first = MetricResult("m", {}, ({"do": "a", "row": "model", "x": 1.0}, {"do": "a", "row": "model", "x": 5.0}))
+    second = MetricResult("m", {}, ({"do": "a", "row": "model", "x": 3.0}, {"do": "a", "row": "model", "x": 7.0}))
     means = [row["x"] for row in pooled([first, second])]
     assert [mean.mean for mean in means if isinstance(mean, Estimate)] == [2.0, 6.0]
 
 
 def test_boards_hold_what_is_there_and_headlines_the_means() -> None:
     rows = ({"do": "a", "row": "model", "skill": 0.5, "psnr": float("nan")}, {"do": "b", "row": "model", "skill": 0.7})
-    one = Evaluation("one", (Found("truth", {}, rows), Found("graph", {}, skipped="no truth")), {})
+    one = Evaluation("one", (MetricResult("truth", {}, rows), MetricResult("graph", {}, skipped="no truth")), {})
     truth, graph = boards({"one": [one]})
     assert truth.columns == ("do", "row", "skill")
     assert (graph.rows, graph.skipped) == ((), {"one": "no truth"})
@@ -198,16 +196,15 @@ def test_the_same_run_is_asked_under_other_graphs(
 
 
 def test_images_that_one_graph_has_encoded_are_answered_alike_under_another(
-    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path],
 ) -> None:
-    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
     model, data = package.load(runs[0]), Pendulum(n=60, size=32)
     graph = CausalGraph.from_edges(model.graph.names, ["angle -> light"])
-    other = requery.under(model, graph, partial(LinearSCM, 4), data.table(), seed=0)
+    other = under(model, graph, data.table(), seed=0, steps=5)
     test = data.load("test")
     images, values = to_float(test.images), torch.as_tensor(test.values).float()
     do = {"angle": model.attributes[0].high}
-    answered = requery.answer(other, AbductedByOurs(model, images, values), do)
+    answered = answer(other, Abducted(model, images, values), do)
     assert torch.equal(answered, edit(other, images, values, do))
     assert not torch.equal(answered, edit(model, images, values, do))
 

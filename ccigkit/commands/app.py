@@ -134,7 +134,7 @@ def sample(
     do: Do = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 16,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the grid.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same people, whatever the do().")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same noise, whatever the do().")] = 0,
 ) -> None:
     """Draw new images, under an intervention if one is given."""
     from ccigkit.causal.attributes import parse_do
@@ -184,11 +184,14 @@ def evaluate(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="NAME", help="Which metric; repeatable.")
     ] = None,
-    graphs: Annotated[bool, typer.Option("--graphs", help="Ask the same run under wrong graphs too.")] = False,
+    graphs: Annotated[
+        bool, typer.Option("--graphs", help="The metric graphs too: the run under wrong graphs.")
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="MODULE:FUNCTION", help="A model that is not ours: what makes it for a data set.")
     ] = "",
     data: Annotated[str, typer.Option(metavar="NAME", help="The data set that --model is measured on.")] = "",
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write everything as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with pictures.")] = None,
 ) -> None:
@@ -200,7 +203,7 @@ def evaluate(
     runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]
     settings = parse_settings(word for word in given if Path(word) not in runs)
     command = shlex.join(["ccigkit", *sys.argv[1:]])
-    request = Request(runs, model, data, metric or (), settings, graphs, json, html, command)
+    request = Request(runs, model, data, metric or (), settings, graphs, device, json, html, command)
     judge(request, _console())
 
 
@@ -212,11 +215,12 @@ def predictor(
     data: Data = None,
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps.")] = 1200,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of its weights and batches.")] = 0,
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
 ) -> None:
     """Train what reads attributes from pictures, on a data set's real images, for evaluate to measure with."""
     from ccigkit.commands.predictor import train_predictor
 
-    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, _console())
+    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, device, _console())
 
 
 @app.command()
