@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import pytest
 import torch
 
 import ccigkit as package
-from ccigkit.causal.model import CausalModel
+import ccigkit.metrics.readers.predictor
+import ccigkit.metrics.readers.vae
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.evaluation import Estimate, Evaluation, MetricResult, evaluate, pooled
@@ -83,9 +83,7 @@ def test_a_run_is_measured_beside_its_controls_and_says_what_it_was(runs: tuple[
 
 def test_without_a_metric_the_quick_ones_are_measured(runs: tuple[Path, Path]) -> None:
     quick = ("n=8", "predictor_steps=2")
-    settings = [
-        f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "distribution", "realism") for s in quick
-    ]
+    settings = [f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "distribution", "realism") for s in quick]
     done = ccigkit(
         "evaluate", runs[0], *settings, "composition.n=4", "reversibility.n=4", "minimality.vae_steps=2",
     )  # fmt: skip
@@ -171,16 +169,45 @@ def test_options_are_checked_as_everywhere(runs: tuple[Path, Path]) -> None:
     assert "unknown metric 'thruth': did you mean 'truth'?" in refused("thruth.n=3")
 
 
+def test_a_metric_is_found_by_its_former_name_and_the_new_one_is_said(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ("--metric", "interventional", "interventional.n=8", "interventional.predictor_steps=2")
+    done = ccigkit("evaluate", runs[0], *words, "--json", tmp_path / "now.json")
+    assert done.code == 0, done.err
+    assert done.err == "ccigkit: the metric 'interventional' is now called 'distribution'; write that\n"
+    [found] = read(tmp_path / "now.json")["evaluations"][0]["metrics"]
+    assert (found["metric"], found["options"]["n"]) == ("distribution", 8)
+
+
+def test_a_device_that_is_not_there_is_one_line(runs: tuple[Path, Path]) -> None:
+    for words in (("evaluate", runs[0]), ("predictor", "--data", "pendulum", "data.n=60", "data.size=32")):
+        assert "device 'nowhere' is not available" in ccigkit(*words, "--device", "nowhere").refusal()
+    assert ccigkit("evaluate", runs[0], *TRUTH, "--device", "cpu").code == 0
+
+
+def test_what_metrics_train_works_on_the_device_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for reader in (package.metrics.readers.predictor, package.metrics.readers.vae):
+        monkeypatch.setattr(reader, "choose_device", lambda name: asked.append(name) or torch.device("cpu"))
+    data = Pendulum(n=60, size=32)
+    options = {
+        "truth": {"n": 8, "predictor_steps": 2},
+        "minimality": {"n": 8, "predictor_steps": 2, "vae_steps": 2},
+        "distribution": {"n": 8, "predictor_steps": 2},
+        "cdm": {"n": 8, "predictor_steps": 2},
+    }
+    evaluate(Unchanging(data), data, metrics=[*options], options=options, device="cpu")
+    assert len(asked) >= 5
+    assert set(asked) == {"cpu"}
+
+
 # --- wrong graphs -----------------------------------------------------------------------------------------------------
 
+GRAPHS = ("graphs.n=8", "graphs.samples=8", "graphs.steps=5", "graphs.predictor_steps=2")
 
-def test_the_same_run_is_asked_under_other_graphs(
-    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
-    words = ("truth.n=8", "interventional.n=8", "truth.predictor_steps=2", "interventional.predictor_steps=2")
+
+def test_the_same_run_is_asked_under_other_graphs(runs: tuple[Path, Path], tmp_path: Path) -> None:
     before = (runs[0] / "model.safetensors").read_bytes()
-    done = ccigkit("evaluate", runs[0], "--graphs", *words, "--json", tmp_path / "graphs.json")
+    done = ccigkit("evaluate", runs[0], "--graphs", *GRAPHS, "--json", tmp_path / "graphs.json")
     assert done.code == 0, done.err
     [found] = read(tmp_path / "graphs.json")["evaluations"][0]["metrics"]
     rows = {row["row"]: row for row in found["rows"]}
@@ -193,6 +220,18 @@ def test_the_same_run_is_asked_under_other_graphs(
     assert rows["oracle"]["skill"] == pytest.approx(1)
     assert rows["true"]["skill"] != rows["empty"]["skill"]
     assert (runs[0] / "model.safetensors").read_bytes() == before
+
+
+def test_the_flag_is_the_metric_and_takes_the_options_it_had_before(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    former = ("truth.n=8", "interventional.n=8", "truth.predictor_steps=2", "graphs.steps=5")
+    asked = {"metric": ("--metric", "graphs", *GRAPHS), "flag": ("--graphs", *former)}
+    found = {}
+    for name, words in asked.items():
+        done = ccigkit("evaluate", runs[0], *words, "--json", tmp_path / f"{name}.json")
+        assert done.code == 0, done.err
+        [found[name]] = read(tmp_path / f"{name}.json")["evaluations"][0]["metrics"]
+    assert found["flag"] == found["metric"]
+    assert "ccigkit: truth.n of --graphs is now graphs.n\n" in done.err
 
 
 def test_images_that_one_graph_has_encoded_are_answered_alike_under_another(

@@ -156,7 +156,7 @@ def under(model: Rewirable, graph: CausalGraph, table: Table, *, seed: int, step
     device = scm.quantiles.device
     with seeded(seed, device):
         causal = CausalModel(model.causal.attributes, Structure(graph), scm.unfitted()).to(device)
-        causal.fit_mechanisms(torch.as_tensor(table.latents).float().to(device), steps)
+        causal.fit_mechanisms(torch.as_tensor(table.latents).float().to(device), steps=steps)
     return model.with_causal(causal.eval().requires_grad_(False))
 
 
