@@ -5,7 +5,7 @@ from ccigkit.causal.structure import Structure
 from ccigkit.component.component import Component
 from ccigkit.data.base import DataModule, RenderedData, Split, SplitName
 from ccigkit.image.base import Discriminator, Encoder, Generator, ImageMechanism, ReadsAttributes
-from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.base import DrawsAlone, HasGraph, HasLatents, Holds, ImageModel, Metric, Rewirable, Row
 from ccigkit.model.placement import Placement
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.pixels import ImageShape
@@ -18,8 +18,12 @@ __all__ = [
     "Component",
     "DataModule",
     "Discriminator",
+    "DrawsAlone",
     "Encoder",
     "Generator",
+    "HasGraph",
+    "HasLatents",
+    "Holds",
     "ImageMechanism",
     "ImageModel",
     "ImageShape",
@@ -32,6 +36,7 @@ __all__ = [
     "Placement",
     "ReadsAttributes",
     "RenderedData",
+    "Rewirable",
     "Row",
     "Split",
     "SplitName",

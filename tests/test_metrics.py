@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from ccigkit.attributes import Attribute, Attributes, Table
-from ccigkit.graph import CausalGraph
-from ccigkit.interfaces import DataModule, Metric, RenderedData, Row, Split, SplitName
 
 from ccigkit import evaluation, testing
+from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.component.options import Count, Role, options_of, resolve
 from ccigkit.component.plugins import Plugin
 from ccigkit.component.registry import Choice, Registry, registry
@@ -22,14 +20,16 @@ from ccigkit.data.drawn.faces_drawing import IDENTITY
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.evaluation.measure import families
+from ccigkit.graph import CausalGraph
+from ccigkit.interfaces import DataModule, Metric, RenderedData, Row, Split, SplitName
 from ccigkit.metrics.cdm import CDM, bounds
 from ccigkit.metrics.cycles import Composition, Reversibility
-from ccigkit.metrics.downstream import Downstream, shortcut, worst_group
-from ccigkit.metrics.effectiveness import Effectiveness
-from ccigkit.metrics.graphs import Graphs
 from ccigkit.metrics.disentanglement import Disentanglement
 from ccigkit.metrics.distribution import Distribution
 from ccigkit.metrics.do_table import DoTable, compare
+from ccigkit.metrics.downstream import Downstream, shortcut, worst_group
+from ccigkit.metrics.effectiveness import Effectiveness
+from ccigkit.metrics.graphs import Graphs
 from ccigkit.metrics.minimality import Minimality
 from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric
 from ccigkit.metrics.protocol.distances import frechet
@@ -601,7 +601,7 @@ def test_former_names_go_on_working_and_say_so() -> None:
     assert found.names("metric") == ["renamed"]
     with pytest.warns(FutureWarning, match="renamed.number is now called renamed.n"):
         assert resolve(Renamed, {"number": 5}, "renamed") == {"n": 5}
-    with pytest.warns(FutureWarning), pytest.raises(ConfigError, match="renamed.n is given twice"):
+    with pytest.warns(FutureWarning), pytest.raises(ConfigError, match=r"renamed.n is given twice"):
         resolve(Renamed, {"number": 5, "n": 6}, "renamed")
     for metric, former in ((DoTable, "interventions"), (Distribution, "interventional")):
         with pytest.warns(FutureWarning, match=f"is now called '{metric.name}'"):

@@ -246,9 +246,9 @@ def mig(codes: Array, factors: Factors) -> float:
     from sklearn.metrics import mutual_info_score
 
     binned = [bins(code) for code in codes.T]
-    told = np.array([[mutual_info_score(code, factor) for factor in factors.binned] for code in binned])
+    shared = np.array([[mutual_info_score(code, factor) for factor in factors.binned] for code in binned])
     entropy = np.array([mutual_info_score(factor, factor) for factor in factors.binned])
-    return lead(np.divide(told, entropy, out=np.zeros_like(told), where=entropy > 0))
+    return lead(np.divide(shared, entropy, out=np.zeros_like(shared), where=entropy > 0))
 
 
 def irs(codes: Array, factors: Factors) -> float:
