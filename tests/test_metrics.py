@@ -12,6 +12,7 @@ import torch
 
 from ccigkit import evaluation, testing
 from ccigkit.attributes import Attribute, Attributes, Table
+from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.component.options import Count, Role, options_of, resolve
 from ccigkit.component.plugins import Plugin
 from ccigkit.component.registry import Choice, Registry, registry
@@ -576,6 +577,19 @@ def test_a_metric_that_only_ever_refuses_breaks_the_contract() -> None:
 
     with pytest.raises(AssertionError, match=r"a metric answers where all is there that one may need, not: not these"):
         testing.check(Refusing)
+
+
+def test_an_scm_that_loses_its_options_breaks_the_contract() -> None:
+    class Losing(LinearSCM):
+        """One that cannot be built again as it was."""
+
+        name = "losing"
+
+        def __init__(self, size: int, *, width: Count = 3) -> None:
+            super().__init__(size)
+
+    with pytest.raises(AssertionError, match="an SCM keeps its options by their names"):
+        testing.check(Losing)
 
 
 class Renamed(Metric):

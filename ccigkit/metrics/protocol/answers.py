@@ -24,8 +24,8 @@ def respondents(model: ImageModel, data: DataModule, who: Collection[str] = USUA
     """Who answers of those that are wanted, by the name of their row.
 
     `drawn` is the model without the image's own detail, where it can leave that out. `no graph` sets the attribute and
-    holds every other: what the graph buys is the difference. `identity` changes nothing. `resample` is
-    another training image altogether, of the attributes wanted. `oracle` is the truth itself, where the data knows it.
+    holds every other: what the graph buys is the difference. `identity` changes nothing. `resample` is another image
+    altogether, a real one of the attributes wanted. `oracle` is the truth itself, drawn, where the data knows it.
     """
     nearest, looked = resample(data), Looking(model)
     answers: dict[str, Answer] = {
