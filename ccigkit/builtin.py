@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ccigkit.causal.scm.base import SCM
 from ccigkit.causal.scm.linear import LinearSCM
+from ccigkit.causal.scm.mixed import MixedSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
 from ccigkit.component.plugins import hookimpl
 from ccigkit.data.base import DataModule
@@ -85,6 +86,7 @@ def ccigkit_components() -> list[type]:
         GraphAutoencoder,
         LinearSCM,
         NonlinearSCM,
+        MixedSCM,
         BiGAN,
         Prior,
         DCGANEncoder,

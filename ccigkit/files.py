@@ -49,7 +49,7 @@ def writing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # the bytes of a file's odd name
 
 
 def write_json(path: Path, content: object) -> None:

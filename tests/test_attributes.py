@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from ccigkit.attributes import SURE, Attribute, Attributes, Table, infer_kind, parse_do
-from ccigkit.graph import CausalGraph
 
+from ccigkit.attributes import SURE, Attribute, Attributes, Table, infer_kind, parse_do
 from ccigkit.errors import ConfigError, DataError
+from ccigkit.graph import CausalGraph
 
 RNG = np.random.default_rng(0)
 VALUES = np.stack(
@@ -209,7 +209,7 @@ def test_do_is_read_in_own_units() -> None:
     assert parse_do(["male=1", " angle = 3.5", "shape=square"], TABLE.attributes) == {
         "male": 1.0,
         "angle": 3.5,
-        "shape": 1.0,
+        "shape": "square",
     }
     assert parse_do([], TABLE.attributes) == {}
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ccigkit.graph import CausalGraph
 from PIL import Image
 
 import ccigkit as package
 from ccigkit.commands.config import Config
 from ccigkit.commands.run import Run
 from ccigkit.component.registry import registry
+from ccigkit.graph import CausalGraph
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit, process
 from tests.simulate import linear
@@ -110,7 +110,8 @@ def test_a_dry_run_says_everything_and_writes_nothing(tmp_path: Path, monkeypatc
     assert resolved["data"]["name"] == "pendulum"
     assert resolved["train"]["seed"] == 4
     assert set(resolved) == {
-        "data", "structure", "scm", "encoder", "generator", "discriminator", "image", "placement", "objective", "train", "knowledge",
+        "data", "structure", "scm", "encoder", "generator", "discriminator", "image", "placement", "objective", "train",
+        "knowledge",
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 

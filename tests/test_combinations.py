@@ -70,7 +70,8 @@ def train(folder: Path, *settings: str) -> CausalImageModel:
 
 
 @pytest.mark.parametrize(
-    ("structure", "scm", "backbone", "objective"), list(product(STRUCTURES, SCMS, BACKBONES, OBJECTIVES))
+    ("structure", "scm", "backbone", "objective"),
+    [*product(STRUCTURES, SCMS, BACKBONES, OBJECTIVES), *product(("notears",), ("mixed",), ("dcgan",), OBJECTIVES)],
 )
 def test_every_combination_trains(structure: str, scm: str, backbone: str, objective: str, tmp_path: Path) -> None:
     names = (f"structure.name={structure}", f"scm.name={scm}", f"objective.name={objective}")

@@ -1,8 +1,9 @@
 """Attributes: names, kinds and units, and the one map between those units and the latent scale.
 
 Three scales meet here and nowhere else. A *value* is what a person says, in the attribute's own units (Smiling=1,
-angle=0.3 radians). A *latent* is what the causal model works on, about zero mean and unit spread. A *probability* is
-the reading of a binary attribute in between. The map is fitted once, on the training table, and saved with the model.
+angle=0.3 radians); a category is said as the table writes it, and its *code* is its position among the categories. A
+*latent* is what the causal model works on, about zero mean and unit spread. A *probability* is the reading of a binary
+attribute in between. The map is fitted once, on the training table, and saved with the model.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import torch
 from torch import Tensor
 
 from ccigkit.errors import ConfigError, DataError, one_of
+from ccigkit.names import fault, number
 
 if TYPE_CHECKING:
     from ccigkit.causal.graph import CausalGraph
 
 Kind = Literal["binary", "categorical", "continuous"]
 Values = npt.NDArray[np.float64]
-Do = Mapping[str, float | Tensor]  # an intervention: values in own units, one for all or one [b] for each
+Said = float | str  # a value as the table writes it: 30.5, 1 or "flat"
+Do = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
 SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
 
@@ -103,7 +106,8 @@ class Attribute:
         """Whether it is yes or no and was seen as labels, not as degrees between them."""
         if self.kind != "binary" or not self.levels:
             return False
-        return torch.allclose(self.to_latent(torch.tensor([0.0, 1.0])), torch.tensor(self.levels), atol=1e-4)
+        sure = self.to_latent(torch.tensor([0.0, 1.0], dtype=torch.float64))  # of degrees the medians lie inside
+        return bool((sure - torch.tensor(self.levels, dtype=torch.float64)).abs().max() < 1e-6)
 
     def as_written(self, values: Tensor) -> Tensor:
         """Values [n] as a table may have them: labels 0 and 1 where it was seen as labels, codes of categories."""
@@ -111,8 +115,51 @@ class Attribute:
             return values.round().clamp(0, len(self.categories) - 1)
         return (values > 0.5).to(values) if self.labelled else values
 
+    def coded(self, value: Said | Sequence[Said] | Tensor) -> float | Tensor:
+        """A value as the table writes it, or a list of one per image, as a number: of a category its code.
+
+        A category is named by its word, or by a number where it is written as one: 1, "1" and "1.0" name the category
+        1. A tensor or an array [b] has codes already.
+
+        Raises:
+            ConfigError: where the attribute has no such value.
+        """
+        if isinstance(value, Tensor):
+            return value
+        if isinstance(value, np.generic | np.ndarray):
+            return torch.as_tensor(value) if value.ndim else self.coded(value.item())
+        if isinstance(value, list | tuple):
+            return torch.tensor([float(self.coded(one)) for one in value], dtype=torch.float64)
+        if isinstance(value, str | int | float):
+            figure = float(value) if isinstance(value, bool) else number(str(value))  # an int of any size
+            found = self._category(value, figure) if self.kind == "categorical" else figure
+            if found is not None:
+                return found
+        among = f"; it is one of {', '.join(self.categories)}" if self.categories else ""
+        raise ConfigError(f"{self.name}={value}: {value!r} is not a value of the {self.kind} {self.name}{among}")
+
+    def _category(self, value: Said, figure: float | None) -> float | None:
+        """The code of a category by its word, or by the one number that is written like it."""
+        for text in (str(value), str(value).strip()):
+            if text in self.categories:
+                return float(self.categories.index(text))
+        if figure is None:
+            return None
+        alike = [code for code, category in enumerate(self.categories) if number(category) == figure]
+        if not alike:
+            among = ", ".join(self.categories)
+            raise ConfigError(f"{self.name}={value} is impossible: {self.name} is categorical, so one of {among}")
+        if len(alike) > 1:
+            among = " or ".join(repr(self.categories[code]) for code in alike)
+            raise ConfigError(f"{self.name}={value} is {among}; say which, as it is written")
+        return float(alike[0])
+
+    def written(self, value: float) -> str:
+        """A value in few letters, a category as the table writes it."""
+        return self.categories[round(value)] if self.categories else f"{value:.3g}"
+
     def intervention(self, value: float | Tensor) -> Tensor:
-        """The latent that do(attribute = value) sets, for one value or for one per image [b].
+        """The latent that do(attribute = value) sets, for one value or for one per image [b]; of a category, by code.
 
         Raises:
             ConfigError: where the attribute cannot take a value.
@@ -128,7 +175,7 @@ class Attribute:
             allowed = "0 or 1" if self.kind == "binary" else f"one of {', '.join(self.categories)}"
             remedy = f"is impossible: {self.name} is {self.kind}, so {allowed}"
         if not possible.all():
-            raise ConfigError(f"{self.name}={float(values[~possible].flatten()[0]):g} {remedy}")
+            raise ConfigError(f"{self.name}={float(values[~possible].flatten()[0]):.12g} {remedy}")
         if self.kind == "continuous":
             return self.to_latent(values).float()
         return torch.tensor(self.levels)[values.long()]
@@ -141,6 +188,9 @@ class Attributes(Sequence[Attribute]):
         self._attributes = tuple(attributes)
         if len(set(self.names)) != len(self.names):
             raise DataError(f"an attribute is named twice: {', '.join(self.names)}")
+        for name in self.names:
+            if why := fault(name):
+                raise DataError(f"the attribute name {name!r} {why}; rename that column")
 
     def __getitem__(self, index: Any) -> Any:
         return self._attributes[index]
@@ -184,12 +234,13 @@ class Attributes(Sequence[Attribute]):
         return torch.stack([a.as_written(values[..., j]) for j, a in enumerate(self)], dim=-1)
 
     def interventions(self, do: Do) -> dict[int, Tensor]:
-        """{name: value in own units, one or [b]} as {position: latent}.
+        """{name: value as the table writes it, one or a list [b], or a tensor of codes} as {position: latent}.
 
         Raises:
             ConfigError: for an unknown name or an impossible value.
         """
-        return {self.index(name): self[self.index(name)].intervention(value) for name, value in do.items()}
+        chosen = {self.index(name): value for name, value in do.items()}
+        return {at: self[at].intervention(self[at].coded(value)) for at, value in chosen.items()}
 
     def to_json(self) -> list[dict[str, object]]:
         """Plain data, for model.json."""
@@ -266,23 +317,40 @@ def infer_kind(values: Values) -> Kind:
     return "continuous"
 
 
-def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, float]:
-    """["Smiling=1", "angle=0.3", "shape=square"] as {name: value in own units}.
+def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said]:
+    """["Smiling=1", "angle=0.3", "shape=square"] as {name: number, or the category as the table writes it}.
 
     Raises:
         ConfigError: where a setting is not NAME=VALUE, or names an attribute or a value that does not exist.
     """
-    do: dict[str, float] = {}
+    do: dict[str, Said] = {}
     for setting in settings:
-        name, equals, text = (part.strip() for part in setting.partition("="))
-        if not equals or not name or not text:
-            raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
+        name, text = _name_and_value(setting, attributes)
         attribute = attributes[attributes.index(name)]
         if name in do:
             raise ConfigError(f"--do sets {name} twice")
-        try:
-            do[name] = float(attribute.categories.index(text) if text in attribute.categories else float(text))
-        except ValueError:
-            raise ConfigError(f"--do {setting}: {text!r} is not a value of the {attribute.kind} {name}") from None
-        attribute.intervention(do[name])
+        code = attribute.coded(text)
+        attribute.intervention(code)
+        do[name] = attribute.categories[int(code)] if attribute.kind == "categorical" else code
     return do
+
+
+def _name_and_value(setting: str, attributes: Attributes) -> tuple[str, str]:
+    """NAME=VALUE in two, where the name may have an = in it: the longest name that is known, if the value is one."""
+    known = {**{name.strip(): name for name in attributes.names}, **{name: name for name in attributes.names}}
+    parts = [(setting[:at], setting[at + 1 :]) for at, letter in enumerate(setting) if letter == "="]
+    found = [(known[name.strip()], text) for name, text in parts if name.strip() in known and text.strip()]
+    if found:
+        return next((pair for pair in reversed(found) if _possible(*pair, attributes)), found[-1])
+    name, equals, text = (part.strip() for part in setting.partition("="))
+    if not equals or not name or not text:
+        raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
+    raise ConfigError(one_of("attribute", name, attributes.names))
+
+
+def _possible(name: str, text: str, attributes: Attributes) -> bool:
+    try:
+        attributes.interventions({name: text})
+    except ConfigError:
+        return False
+    return True

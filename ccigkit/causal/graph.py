@@ -6,12 +6,16 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ccigkit.causal.edges import Edge, read_edge, written_edge
+from ccigkit.causal.edges import parse_edge as parse_edge
 from ccigkit.errors import GraphError, one_of
+from ccigkit.names import one_line, quoted, width
 
 Matrix = npt.NDArray[np.float64]
 
@@ -58,17 +62,29 @@ class CausalGraph:
         return hash((self.names, self.strengths.tobytes()))
 
     @classmethod
-    def from_edges(cls, names: Sequence[str], edges: Iterable[str]) -> CausalGraph:
-        """A graph from lines such as "Smiling -> Mouth_Slightly_Open", with strength 1 or "... : 0.7"."""
+    def from_edges(cls, names: Sequence[str], edges: Iterable[Edge]) -> CausalGraph:
+        """A graph from lines such as "Smiling -> Mouth_Slightly_Open", with strength 1 or "... : 0.7".
+
+        An edge may be a table too, {"cause": "a", "effect": "b", "strength": 0.7}, which any names can stand in.
+
+        Raises:
+            GraphError: where a line is no edge, or names an attribute that the graph has not.
+        """
+        return cls.from_weights(names, [read_edge(edge, names) for edge in edges])
+
+    @classmethod
+    def from_weights(cls, names: Sequence[str], edges: Iterable[tuple[str, str, float]]) -> CausalGraph:
+        """A graph from triples (cause, effect, strength).
+
+        Raises:
+            GraphError: where a triple names an attribute that the graph has not.
+        """
+        names = tuple(names)
         strengths = np.zeros((len(names), len(names)))
-        for edge in edges:
-            arrow, _, weight = edge.partition(":")
-            cause, effect = parse_edge(arrow, names)
-            try:
-                strengths[names.index(cause), names.index(effect)] = float(weight) if weight.strip() else 1.0
-            except ValueError:
-                raise GraphError(f"the edge {edge!r} has a strength that is not a number") from None
-        return cls(tuple(names), strengths)
+        for cause, effect, strength in edges:
+            parse_edge({"cause": cause, "effect": effect}, names)  # refuses unknown names
+            strengths[names.index(cause), names.index(effect)] = strength
+        return cls(names, strengths)
 
     @property
     def adjacency(self) -> npt.NDArray[np.bool_]:
@@ -123,16 +139,21 @@ class CausalGraph:
 
     def to_text(self) -> str:
         """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare."""
-        width = max(map(len, self.names), default=0)
+        most = max((width(one_line(name)) for name in self.names), default=0)
         lines = []
         for name in self.order:
             j = self.names.index(name)
-            causes = ", ".join(f"{p} ({self.strengths[self.names.index(p), j]:+.2f})" for p in self.parents(name))
-            lines.append(f"{name:<{width}} <- {causes}" if causes else name)
+            strengths = {p: self.strengths[self.names.index(p), j] for p in self.parents(name)}
+            causes = ", ".join(f"{one_line(p)} ({strength:+.2f})" for p, strength in strengths.items())
+            told = one_line(name)
+            lines.append(f"{told}{' ' * (most - width(told))} <- {causes}" if causes else told)
         return "\n".join(lines)
 
     def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:
         """`names = [...]` and `edges = ["a -> b : strength", ...]`, to edit by hand and hand back.
+
+        An edge that such a line would not give back, as its names hold an arrow or a colon, is a table:
+        `{ cause = "a", effect = "b", strength = 0.7 }`.
 
         A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
         too, but commented out.
@@ -141,10 +162,10 @@ class CausalGraph:
         lines = []
         for cause, effect in dict.fromkeys((*self.edges, *remarks)):
             strength = self.strengths[self.index(cause), self.index(effect)]
-            line = f'"{cause} -> {effect} : {strength:.6g}",' if strength else f'# "{cause} -> {effect}",'
+            line = f"{'' if strength else '# '}{written_edge(cause, effect, strength, self.names)},"
             remark = remarks.get((cause, effect))
-            lines.append(f"    {line}  # {remark}" if remark else f"    {line}")
-        names = ", ".join(f'"{name}"' for name in self.names)
+            lines.append(f"    {line}  # {one_line(remark)}" if remark else f"    {line}")
+        names = ", ".join(map(quoted, self.names))
         return "\n".join([f"names = [{names}]", "edges = [", *lines, "]"]) + "\n"
 
     @classmethod
@@ -160,8 +181,8 @@ class CausalGraph:
             raise GraphError(f"cannot read the graph {path}: {error.strerror or error}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise GraphError(f"{path} is not TOML: {error}") from None
-        names, edges = content.get("names"), content.get("edges")
-        if names is None or edges is None or not _strings(names) or not _strings(edges):
+        names, edges = content.get("names", ""), content.get("edges", "")
+        if not _all(str, names) or not _all(str | dict, edges):
             raise GraphError(f'{path} must hold names = ["a", "b", ...] and edges = ["a -> b", ...]')
         return cls.from_edges(names, edges)
 
@@ -229,21 +250,6 @@ class Knowledge:
         return pairs
 
 
-def parse_edge(text: str, names: Sequence[str] | None = None) -> tuple[str, str]:
-    """One edge, "a -> b", as ("a", "b").
-
-    Raises:
-        GraphError: where the text is not an edge, or a name is not among `names`.
-    """
-    cause, arrow, effect = (part.strip() for part in text.partition("->"))
-    if not arrow or not cause or not effect:
-        raise GraphError(f'{text!r} is not an edge; write "cause -> effect"')
-    for name in (cause, effect):
-        if names is not None and name not in names:
-            raise GraphError(one_of("attribute in an edge:", name, names))
-    return cause, effect
-
-
 def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """[d, d], true where column can be reached from row by one edge or more."""
     reach = adjacency.copy()
@@ -303,8 +309,8 @@ def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt
     return kept
 
 
-def _strings(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _all(kind: type | UnionType, value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def honours(graph: CausalGraph, knowledge: Knowledge) -> None:

@@ -17,7 +17,6 @@ from ccigkit.descend import descend
 from ccigkit.errors import DataError
 
 STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
-NOISE_ROWS = 4096  # that the distribution of the noise is taken from
 
 
 class CausalModel(nn.Module):
@@ -43,6 +42,7 @@ class CausalModel(nn.Module):
 
     def __init__(self, attributes: Attributes, structure: Structure, scm: SCM) -> None:
         super().__init__()
+        scm.describe(attributes)
         self.attributes, self.structure, self.scm = attributes, structure, scm
 
     @property
@@ -80,10 +80,10 @@ class CausalModel(nn.Module):
         """
         like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
         with seeded(seed, like.device):
-            return self.values(self.draw(n, self.intervention(do or {}, like)))
+            return self._holding(self.values(self.draw(n, self.intervention(do or {}, like))), do or {})
 
     @torch.no_grad()
-    def counterfactual(self, values: Tensor, do: Do, *, hold: Collection[str] = ()) -> Tensor:
+    def counterfactual(self, values: Tensor, do: Do, *, hold: Collection[str] = (), seed: int = 0) -> Tensor:
         """Values [n, d] as they would have been had `do` been so: abduct, act, predict (Pearl, 2009, section 7.1).
 
         What `do` does not reach keeps its value, bit for bit.
@@ -92,14 +92,18 @@ class CausalModel(nn.Module):
             values: rows [n, d] as they are.
             do: what is set.
             hold: attributes that stay as they are, whatever their causes do.
+            seed: seed of the noise, where values leave it open: a label says only in which range it lies.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
         given = torch.as_tensor(values, dtype=torch.float64)
         before = self._latents(given)
-        after = self.act(before, self.intervention(do, before, hold))
-        return torch.where(after == before, given.to(after.device), self.values(after))
+        noise = self.scm.draw_noise(
+            before, self.structure.adjacency(), torch.Generator(before.device).manual_seed(seed)
+        )
+        after = self.act(before, self.intervention(do, before, hold), noise)
+        return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), do)
 
     # --- on the latent scale ------------------------------------------------------------------------------------------
 
@@ -116,9 +120,9 @@ class CausalModel(nn.Module):
         """The noise [b, d] that made z [b, d]."""
         return self.scm.abduct(z, self.structure.adjacency())
 
-    def act(self, z: Tensor, intervention: Intervention) -> Tensor:
-        """Z [b, d] as they would have been under the intervention."""
-        return self.scm.counterfactual(z, self.structure.adjacency(), intervention)
+    def act(self, z: Tensor, intervention: Intervention, noise: Tensor | None = None) -> Tensor:
+        """Z [b, d] as they would have been under the intervention, with the noise that made them."""
+        return self.scm.counterfactual(z, self.structure.adjacency(), intervention, noise)
 
     def draw(self, n: int, intervention: Intervention | None = None) -> Tensor:
         """Z [n, d] of new noise, under an intervention if one is given."""
@@ -142,13 +146,25 @@ class CausalModel(nn.Module):
 
         with torch.autocast(latents.device.type, enabled=False):
             descend(list(self.scm.parameters()), loss, steps=steps, rate=RATE)
-        self.scm.fit_noise(latents[:NOISE_ROWS], adjacency)
+        self.scm.fit_noise(some(latents), adjacency)
+
+    def _holding(self, values: Tensor, do: Do) -> Tensor:
+        """Values [n, d] with what is set exactly as it was said, not as the latent scale rounds it."""
+        for name, value in do.items():
+            j = self.attributes.index(name)
+            values[:, j] = torch.as_tensor(self.attributes[j].coded(value)).to(values)
+        return values
 
     def _latents(self, values: Tensor) -> Tensor:
         values = torch.as_tensor(values, dtype=torch.float64, device=self.scm.quantiles.device)
         if values.ndim != 2 or values.shape[1] != len(self.attributes):
             raise DataError(f"values must be [n, {len(self.attributes)}], got {list(values.shape)}")
         return self.attributes.to_latent(values).float()
+
+
+def some(latents: Tensor, rows: int = 16_384) -> Tensor:
+    """Rows enough of a table [n, d] to tell a distribution by, from all over it."""
+    return latents[:: max(1, len(latents) // rows)]
 
 
 @contextmanager

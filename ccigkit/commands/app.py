@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ccigkit.errors import ConfigError, UserError
+from ccigkit.names import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,21 +40,30 @@ Backbone = Annotated[
 EncoderName = Annotated[str | None, typer.Option(metavar="NAME", help="The encoder alone.")]
 GeneratorName = Annotated[str | None, typer.Option(metavar="NAME", help="The generator alone.")]
 DiscriminatorName = Annotated[str | None, typer.Option(metavar="NAME", help="The discriminator alone.")]
+ImageName = Annotated[
+    str | None, typer.Option("--image", metavar="NAME", help="How a picture follows from its attributes.")
+]
+PlacementName = Annotated[
+    str | None, typer.Option("--placement", metavar="NAME", help="Where the causal model sits among the networks.")
+]
 ObjectiveName = Annotated[str | None, typer.Option(metavar="NAME", help="What is minimised.")]
 Settings = Annotated[list[str] | None, typer.Argument(metavar="[KIND.OPTION=VALUE]...", show_default=False)]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A TOML file, as config.toml of a run.")
 ]
 Recipe = Annotated[str | None, typer.Option(metavar="NAME", help="A named configuration: see ccigkit components.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Do = Annotated[
     list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
 ]
-TABLES = (".csv", ".tsv", ".parquet")
+WrittenTable = Annotated[
+    Path | None, typer.Option(metavar="FILE.csv", help="Also write the attributes as they are then; .csv or .tsv.")
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
+OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
-@app.command()
+@app.command(context_settings=OPEN)
 def train(
     settings: Settings = None,
     config: ConfigFile = None,
@@ -63,6 +75,8 @@ def train(
     encoder: EncoderName = None,
     generator: GeneratorName = None,
     discriminator: DiscriminatorName = None,
+    image: ImageName = None,
+    placement: PlacementName = None,
     objective: ObjectiveName = None,
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/DATA-STRUCTURE-...")
@@ -83,6 +97,8 @@ def train(
         "encoder": encoder,
         "generator": generator,
         "discriminator": discriminator,
+        "image": image,
+        "placement": placement,
         "objective": objective,
     }
     flags = {"steps": steps, "device": device, "seed": seed}
@@ -93,7 +109,7 @@ def train(
     train_model(resolved, run or _default_run(resolved), _console())
 
 
-@app.command()
+@app.command(context_settings=OPEN)
 def graph(
     arguments: Annotated[
         list[str] | None,
@@ -103,6 +119,7 @@ def graph(
     recipe: Recipe = None,
     data: Data = None,
     structure: StructureName = None,
+    scm: SCMName = None,
     out: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
     ] = None,
@@ -115,65 +132,55 @@ def graph(
     workers: Annotated[
         int, typer.Option(metavar="N", min=0, help="Processes that learn from resamples; 0 for one per core.")
     ] = 0,
+    fit: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also fit and keep the causal model along it."),
+    ] = None,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
-    from ccigkit.commands.graph import show_graph
+    from ccigkit.commands.graph import GraphRequest, show_graph, table_among
 
     given = arguments or []
-    table = Path(given[0]) if given and Path(given[0]).suffix in TABLES and "=" not in given[0] else None
+    table = table_among(given)
     if table and data:
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
-    names = {"data": "table" if table else data, "structure": structure}
-    resolved = _resolve(config, recipe, names, {}, given[1:] if table else given)
-    show_graph(resolved, table, out or [], _console(), truth=truth, samples=bootstrap, workers=workers)
+    names = {"data": "table" if table else data, "structure": structure, "scm": scm}
+    resolved = _resolve(config, recipe, names, {}, [word for word in given if word != table])
+    path = Path(table) if table else None
+    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit), _console())
 
 
 @app.command()
 def sample(
     run: RunFolder,
     do: Do = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 16,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 16,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the grid.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise, whatever the do().")] = 0,
+    table: WrittenTable = None,
 ) -> None:
-    """Draw new images, under an intervention if one is given."""
-    from ccigkit.causal.attributes import parse_do
-    from ccigkit.model.files import load_model
-    from ccigkit.show.images import save_image
+    """Draw new images, or new rows of a table, under an intervention if one is given."""
+    from ccigkit.commands.ask import Question
+    from ccigkit.commands.ask import sample as draw
 
-    model = load_model(run)
-    path = out or Path("sample.png")
-    save_image(model.sample(n, parse_do(do or [], model.attributes), seed=seed), path)
-    typer.echo(f"wrote {path}")
+    draw(Question(run, do or [], out, table), n, seed, _console())
 
 
 @app.command()
 def counterfactual(
     run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images, or one table of rows.")],
     do: Do = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the counterfactuals.")] = Path(),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the pictures.")] = Path(),
     resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
     detail: Annotated[bool, typer.Option(help="Keep what the generator cannot draw, wherever nothing changes.")] = True,
+    table: WrittenTable = None,
 ) -> None:
-    """Show images as they would have been under an intervention."""
-    from ccigkit.causal.attributes import parse_do
-    from ccigkit.model.files import load_model
-    from ccigkit.pixels import read_image
-    from ccigkit.show.images import save_image
+    """Show images, or the rows of a table, as they would have been under an intervention."""
+    from ccigkit.commands.ask import Question
+    from ccigkit.commands.ask import counterfactual as answer
 
-    model = load_model(run)
-    setting = parse_do(do or [], model.attributes)
-    if not setting:
-        raise ConfigError(f"say what to change, for example --do {model.attributes.names[0]}=1")
-    read = [
-        (path, read_image(path, model, resize=resize)) for path in images
-    ]  # all of them, before anything is written
-    suffix = ",".join(f"{name}={value:g}" for name, value in setting.items())
-    for path, image in read:
-        target = out / f"{path.stem} do({suffix}).png"
-        save_image(model.counterfactual(image, setting, detail=detail), target)
-        typer.echo(f"wrote {target}")
+    answer(Question(run, do or [], out, table), images, _console(), resize=resize, detail=detail)
 
 
 @app.command()
@@ -200,7 +207,8 @@ def evaluate(
     from ccigkit.commands.evaluate import Request, judge
 
     given = arguments or []
-    runs = [Path(word) for word in given if Path(word).exists() or not SETTING.match(word)]
+    there = os.path.exists  # Path's own raises where a word is too long for a name
+    runs = [Path(word) for word in given if there(word) or not SETTING.match(word)]
     settings = parse_settings(word for word in given if Path(word) not in runs)
     command = shlex.join(["ccigkit", *sys.argv[1:]])
     request = Request(runs, model, data, metric or (), settings, graphs, device, json, html, command)
@@ -278,10 +286,30 @@ def _resolve(
         layers.append((f"recipe {recipe}", read_recipe(recipe)))
     if file:
         layers.append((str(file), read_toml(file)))
+    flags_of_kinds, settings = _flags(settings)
+    names = {**names, **flags_of_kinds}
     layers.append(("command line", {kind: {"name": name} for kind, name in names.items() if name}))
     layers.append(("command line", {"train": {key: value for key, value in flags.items() if value is not None}}))
     layers.append(("command line", parse_settings(settings)))
     return Config.resolve(layers)
+
+
+def _flags(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """`--KIND NAME` or `--KIND=NAME` for any kind that has a flag, apart from the other words."""
+    from ccigkit.component.registry import registry
+
+    flags, others, left = {kind for kind, of in registry().kinds.items() if of.flag}, [], list(words)
+    found: dict[str, str] = {}
+    while left:
+        word = left.pop(0)
+        kind, equals, name = word.removeprefix("--").partition("=")
+        if not word.startswith("-"):
+            others.append(word)
+        elif kind in flags and (equals or left):
+            found[kind] = name or left.pop(0)
+        else:
+            raise ConfigError(f"no such option: {word}; ccigkit train --help lists what there is")
+    return found, others
 
 
 def _resolve_data(name: str, settings: list[str]) -> Config:
@@ -300,21 +328,28 @@ def _console() -> Console:
     return Console()
 
 
+def _complain(text: str) -> None:
+    print(f"ccigkit: {one_line(text)}", file=sys.stderr)
+
+
 def main() -> None:
     """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
-    warnings.showwarning = lambda message, *_, **__: print(f"ccigkit: {message}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a letter that the terminal's encoding lacks is shown as its number
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_, **__: _complain(str(message))
     usage_error: Any = typer.BadParameter.__mro__[1]  # of its usage errors, Typer exports this one alone
     try:
         code = app(standalone_mode=False)
     except UserError as error:
-        print(f"ccigkit: {error}", file=sys.stderr)
+        _complain(str(error))
         code = 2
     except usage_error as error:
         text = error.format_message()
         if "\n" in text:  # no command at all: its text is the help
             print(text)
         else:
-            print(f"ccigkit: {text} (ccigkit --help lists what there is)", file=sys.stderr)
+            _complain(f"{text} (ccigkit --help lists what there is)")
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -14,14 +14,15 @@ from ccigkit.component.registry import registry
 from ccigkit.data.base import RenderedData
 from ccigkit.errors import ConfigError, UserError, one_of
 from ccigkit.show.tables import facts_table
+from ccigkit.show.terminal import add_row, new_table, plain, say
 
 
 def data_table() -> Table:
     """Every data set that is installed: attributes, size, what is known of its truth, what it needs on disk."""
-    table = Table("name", "attributes", "images", "truth", "needs", title="data sets", show_lines=True)
+    made = new_table("name", "attributes", "images", "truth", "needs", title="data sets", show_lines=True)
     for name in registry().names("data"):
-        table.add_row(name, *_data_facts(registry().get("data", name)))
-    return table
+        add_row(made, name, *_data_facts(registry().get("data", name)))
+    return made
 
 
 def _data_facts(component: type[Component]) -> tuple[str, str, str, str]:
@@ -48,23 +49,23 @@ def list_components(kind: str | None, console: Console) -> None:
     found = registry()
     if kind is not None and kind not in found.kinds:
         raise ConfigError(one_of("kind of component", kind, found.kinds))
-    table = Table("kind", "name", "what it is", "plugin", title="components")
+    made = new_table("kind", "name", "what it is", "plugin", title="components")
     for each in [kind] if kind else found.kinds:
         for name in found.names(each):
             origin = found.origins[each, name]
-            table.add_row(each, name, sentence(found.components[each, name]), f"{origin.name} {origin.version}")
-    console.print(table)
+            add_row(made, each, name, sentence(found.components[each, name]), f"{origin.name} {origin.version}")
+    console.print(made)
     if kind is None:
         console.print(facts_table(recipes(), "recipes"))
     for plugin, reason in found.broken.items():
-        console.print(f"[red]plugin {plugin!r} was set aside:[/red] {reason}", highlight=False)
+        say(console, plain(f"plugin {plugin!r} was set aside:", "red"), f" {reason}")
 
 
 def describe_component(kind: str, name: str, console: Console) -> None:
     """Print one component with its options."""
     component = registry().get(kind, name)
-    console.print(f"[bold]{kind} {name}[/bold]: {sentence(component)}", highlight=False)
-    table = Table("option", "type", "default", "meaning")
+    say(console, plain(f"{kind} {name}", "bold"), f": {sentence(component)}")
+    made = new_table("option", "type", "default", "meaning")
     for option in options_of(component).values():
-        table.add_row(f"{kind}.{option.name}", option.type_name, repr(option.default), option.help)
-    console.print(table if table.row_count else "no options")
+        add_row(made, f"{kind}.{option.name}", option.type_name, repr(option.default), option.help)
+    console.print(made if made.row_count else "no options")

@@ -8,7 +8,7 @@ that earlier layers set for the old one.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from annotated_types import Ge, Lt
 
-from ccigkit.causal.graph import Knowledge, parse_edge
+from ccigkit.causal.edges import parse_edge
+from ccigkit.causal.graph import Knowledge
 from ccigkit.component.options import Count, Natural, Option, Role, Seed, options_of, resolve
 from ccigkit.component.registry import Choice, registry
 from ccigkit.errors import ConfigError, one_of
@@ -67,7 +68,7 @@ class KnowledgeSettings:
     """What is known of the graph beforehand.
 
     Args:
-        required: edges that must be there, as "cause -> effect".
+        required: edges that must be there, as "cause -> effect", or for odd names as {cause = "a", effect = "b"}.
         forbidden: edges that must not be there.
         tiers: lists of attributes in causal order; nothing in a later list causes anything in an earlier one.
         roots: attributes that nothing causes.
@@ -80,27 +81,29 @@ class KnowledgeSettings:
     def __init__(
         self,
         *,
-        required: list[str] = [],  # noqa: B006  never written to
-        forbidden: list[str] = [],  # noqa: B006
+        required: list[str | dict[str, str]] = [],  # noqa: B006  never written to
+        forbidden: list[str | dict[str, str]] = [],  # noqa: B006
         tiers: list[list[str]] = [],  # noqa: B006
         roots: list[str] = [],  # noqa: B006
         leaves: list[str] = [],  # noqa: B006
         from_data: bool = True,
     ) -> None:
-        self.from_data = from_data
-        self.knowledge = Knowledge(
-            frozenset(map(parse_edge, required)),
-            frozenset(map(parse_edge, forbidden)),
-            tuple(map(tuple, tiers)),
-            frozenset(roots),
-            frozenset(leaves),
-        )
+        self.from_data, self.required, self.forbidden = from_data, required, forbidden
+        self.tiers, self.roots, self.leaves = tuple(map(tuple, tiers)), frozenset(roots), frozenset(leaves)
+        self.of(None)  # its own checks
 
-    def added_to(self, known: Knowledge) -> Knowledge:
+    def of(self, names: Sequence[str] | None) -> Knowledge:
+        """The user's own knowledge of attributes; their names say which arrow of several is an edge's."""
+        required, forbidden = (
+            frozenset(parse_edge(edge, names) for edge in edges) for edges in (self.required, self.forbidden)
+        )
+        return Knowledge(required, forbidden, self.tiers, self.roots, self.leaves)
+
+    def added_to(self, known: Knowledge, names: Sequence[str]) -> Knowledge:
         """The knowledge that a data set brings, with the user's own; the user's tiers replace the data set's."""
+        own = self.of(names)
         if not self.from_data:
-            return self.knowledge
-        own = self.knowledge
+            return own
         return Knowledge(
             known.required | own.required,
             known.forbidden | own.forbidden,
@@ -225,7 +228,7 @@ def read_toml(path: Path) -> Tables:
 def recipes() -> dict[str, str]:
     """The recipes that come along: name and first comment line."""
     found = sorted(files("ccigkit").joinpath("recipes").iterdir(), key=lambda path: path.name)
-    return {p.name.removesuffix(".toml"): p.read_text().splitlines()[0].lstrip("# ") for p in found}
+    return {p.name.removesuffix(".toml"): p.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for p in found}
 
 
 def read_recipe(name: str) -> Tables:
@@ -236,7 +239,7 @@ def read_recipe(name: str) -> Tables:
     """
     if name not in recipes():
         raise ConfigError(one_of("recipe", name, recipes()))
-    return tomllib.loads(files("ccigkit").joinpath("recipes", f"{name}.toml").read_text())
+    return tomllib.loads(files("ccigkit").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def parse_settings(settings: Iterable[str]) -> Tables:
@@ -247,12 +250,17 @@ def parse_settings(settings: Iterable[str]) -> Tables:
     """
     tables: Tables = {}
     for setting in settings:
+        if any("\ud800" <= letter <= "\udfff" for letter in setting):  # bytes that were no UTF-8
+            raise ConfigError(
+                f"{setting!r} is not written in UTF-8, so no configuration can hold it; rename what it names"
+            )
         key, equals, text = setting.partition("=")
         kind, dot, option = key.strip().partition(".")
         if not equals or not dot or not option:
             raise ConfigError(f"{setting!r} is not KIND.OPTION=VALUE, for example scm.hidden=64")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
+            content = tomllib.loads(f"value = {text}")
+            value = content["value"] if len(content) == 1 else text
         except tomllib.TOMLDecodeError:
             value = text
         tables.setdefault(kind, {})[option] = value

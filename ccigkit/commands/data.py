@@ -13,6 +13,7 @@ from ccigkit.show.sheet import save_sheet
 from ccigkit.show.tables import (
     attribute_table,
 )
+from ccigkit.show.terminal import say
 
 
 def preview_data(config: Config, out: Path, console: Console) -> None:
@@ -20,7 +21,7 @@ def preview_data(config: Config, out: Path, console: Console) -> None:
     data: DataModule = config["data"].build({})
     save_sheet(data, out)
     console.print(attribute_table(data))
-    console.print(f"wrote {out}", highlight=False)
+    say(console, f"wrote {out}")
 
 
 def prepare_data(config: Config, console: Console) -> None:
@@ -28,4 +29,4 @@ def prepare_data(config: Config, console: Console) -> None:
     data: DataModule = config["data"].build({})
     for split in get_args(SplitName):
         images = data.load(split).images
-        console.print(f"{split}: {len(images)} images of {list(images.shape[1:])}", highlight=False)
+        say(console, f"{split}: {len(images)} images of {list(images.shape[1:])}")

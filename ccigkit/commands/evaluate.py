@@ -31,6 +31,7 @@ from ccigkit.evaluation.page import write_report
 from ccigkit.files import write_json
 from ccigkit.metrics.base import ImageModel
 from ccigkit.model.files import load_model
+from ccigkit.show.terminal import plain, say
 from ccigkit.training.devices import choose_device
 
 GRAPHS = "graphs"
@@ -93,18 +94,18 @@ def judge(request: Request, console: Console) -> list[Evaluation]:
     show(groups, console)
     if request.json:
         write_json(request.json, content(found, request.command, groups))
-        console.print(f"wrote {request.json}", highlight=False)
+        say(console, f"wrote {request.json}")
     if request.html:
         by_name = {subject.name: subject for subject in subjects}
         exhibits = []
         for name, runs in groups.items():
             subject = by_name[runs[0].name]
             log = subject.run.read_log() if subject.run else []
-            with console.status(f"{name}: pictures"):
+            with console.status(plain(f"{name}: pictures")):
                 read = reader(runs[0], subject.data, request.device)
                 exhibits.append(exhibit(name, subject.model, subject.data, read, log))
         write_report(request.html, groups, exhibits, request.command)
-        console.print(f"wrote {request.html}", highlight=False)
+        say(console, f"wrote {request.html}")
     return found
 
 
@@ -200,12 +201,13 @@ def asked_for(request: Request) -> tuple[tuple[str, ...], Tables]:
 @contextmanager
 def shown_progress(console: Console, name: str) -> Iterator[Callable[[Sequence[str]], None]]:
     """What is being measured, in a live line on a terminal and a plain one elsewhere."""
-    with console.status(name) as status:
+    with console.status(plain(name)) as status:
 
         def show_names(metrics: Sequence[str]) -> None:
-            status.update(f"{name}: {', '.join(metrics)}")
+            what = f"{name}: {', '.join(metrics)}"
+            status.update(plain(what))
             if not console.is_terminal:
-                console.print(f"{name}: {', '.join(metrics)}", highlight=False, soft_wrap=True)
+                say(console, what, soft_wrap=True)
 
         yield show_names
 
@@ -238,7 +240,7 @@ def show(groups: Mapping[str, Sequence[Evaluation]], console: Console) -> None:
         if found.rows:
             console.print(terminal_table(found))
         for name, reason in found.skipped.items():
-            console.print(f"{name}: {found.metric} was skipped: {reason}", style="dim", highlight=False, markup=False)
+            say(console, plain(f"{name}: {found.metric} was skipped: {reason}", "dim"))
     if glance := headlines(groups):
         console.print(terminal_table(glance))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from rich.console import Console
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.model import CausalModel
 from ccigkit.causal.strengths import fit_strengths
+from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
-from ccigkit.data.files.columns import read_table, told
+from ccigkit.data.files.columns import is_table, read_table, told
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_text
+from ccigkit.model.files import save_model
 from ccigkit.show.images import save_graph
 from ccigkit.show.progress import counting
 from ccigkit.show.tables import (
@@ -26,7 +30,9 @@ from ccigkit.show.tables import (
     describe_graph,
     describe_sortability,
     frequency_table,
+    say_notes,
 )
+from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances, adjustment_distances, compare
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
@@ -38,79 +44,115 @@ ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
 
 def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale."""
-    knowledge = config.knowledge.added_to(known)
+    knowledge = config.knowledge.added_to(known, table.names)
     learner: StructureLearner = config["structure"].build({"names": table.names})
     start = time.perf_counter()
     found = learner.learn(table, knowledge)
     graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes)
-    return Learned(graph, learner, time.perf_counter() - start)
+    return Learned(graph, learner, time.perf_counter() - start, knowledge)
 
 
-def show_graph(
-    config: Config,
-    path: Path | None,
-    out: Sequence[Path],
-    console: Console,
-    *,
-    truth: Path | None = None,
-    samples: int = 0,
-    workers: int = 0,
-) -> None:
+def table_among(words: Sequence[str]) -> str | None:
+    """The word of a command line that is a table: a file, even with an = in its name, or what ends like one.
+
+    Raises:
+        ConfigError: where it is a file, but none that ends like a table.
+    """
+    for word in words:
+        there = os.path.isfile(word)  # noqa: PTH113  Path's own raises where a word is too long for a name
+        if there and not is_table(Path(word)):
+            raise ConfigError(f"{word} does not end like a table: .csv, .tsv or .parquet, or one of these and .gz")
+        if there or (is_table(Path(word)) and "=" not in word):
+            return word
+    return None
+
+
+@dataclass(frozen=True)
+class GraphRequest:
+    """What to learn a graph of, and what to make of it."""
+
+    path: Path | None = None  # a bare table; else the configured data set
+    out: Sequence[Path] = ()  # where to write it: .toml, .png
+    truth: Path | None = None  # the true graph, where it is not the data set's own
+    samples: int = 0  # resamples to learn from, too
+    workers: int = 0  # processes that do so; 0 for one per core
+    fit: Path | None = None  # a folder for the causal model along the graph
+
+
+def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     """Learn and show the graph of a data set's attributes, or of a table in a file, without any images.
 
-    Of a table the data set `table` says which columns to take and of what kind they are.
-
-    It is compared with the true graph, in the file `truth` or the data set's own, where there is one. With `samples` it
-    is learned again from as many resamples, and what is written is their consensus.
+    Of a table the data set `table` says which columns to take and of what kind they are. It is compared with the true
+    graph, where there is one. With `samples` it is learned again from as many resamples, and what is written is their
+    consensus. With `fit` the mechanisms along what is written are fitted, and the causal model kept.
     """
-    if bad := [str(file) for file in out if file.suffix not in (".toml", ".png")]:
+    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png")]:
         raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
-    if path is not None:
-        choice = config.tables["data"]
-        table, known = read_table(path, choice["attributes"], choice["kinds"]), Knowledge()
-        console.print(f"{path}: {len(table.values)} rows; {told(table.attributes)}", highlight=False, markup=False)
-    else:
-        data: DataModule = config["data"].build({})
-        table, known = data.table(), data.knowledge
-    if truth is not None:
-        table = replace(table, truth=CausalGraph.from_toml(truth).reordered(table.names))
+    if request.fit and (request.fit / "config.toml").exists():
+        raise ConfigError(f"--fit {request.fit}: that folder holds a run; choose another")
+    table, known = table_of(config, request, console)
     torch.manual_seed(config.train.seed)
     with console.status(f"learning the graph of {len(table.values)} rows, {len(table.names)} attributes"):
         learned = learn_graph(config, table, known)
-    knowledge = config.knowledge.added_to(known)
-    describe_graph(console, learned, table.truth, knowledge)
+    describe_graph(console, learned, table.truth)
     graphs, title, remarks, shares = {ALL_ROWS: learned.graph}, f"learned by {learned.learner.name}", None, None
-    if samples:
-        resampled = resample_graph(config, table, knowledge, learned, console, samples, workers)
+    if request.samples:
+        resampled = resample_graph(config, request, table, learned, console)
         graphs[CONSENSUS], remarks, shares = resampled.graph, resampled.remarks(), resampled.arrows
         title += f": how often in {resampled.samples} resamples"
     judge_graphs(graphs, table, console)
     graph = graphs.get(CONSENSUS, learned.graph)
-    for file in out:
-        if file.suffix == ".toml":
+    for file in request.out:
+        if file.suffix.lower() == ".toml":
             write_text(file, graph.to_toml(remarks))
         else:
             save_graph(graph, file, title, shares)
-        console.print(f"wrote {file}", highlight=False)
+        say(console, f"wrote {file}")
+    if request.fit:
+        with console.status("fitting the mechanisms"):
+            fit_model(config, table, graph, request.fit)
+        say(console, f"wrote the causal model {request.fit}: ask it with ccigkit sample")
+
+
+def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[Table, Knowledge]:
+    """The table that a graph is asked of, with its true graph where there is one, and what is known of it."""
+    if request.path is not None:
+        options = config["data"].options
+        table, known = read_table(request.path, options["attributes"], options["kinds"]), Knowledge()
+        say(console, f"{request.path}: {len(table.values)} rows; {told(table.attributes)}")
+    else:
+        data: DataModule = config["data"].build({})
+        table, known = data.table(), data.knowledge
+    if request.truth is not None:
+        table = replace(table, truth=CausalGraph.from_toml(request.truth).reordered(table.names))
+    return table, known
+
+
+def fit_model(config: Config, table: Table, graph: CausalGraph, folder: Path) -> CausalModel:
+    """Fit the configured SCM along a graph to a table, and keep the causal model in a folder."""
+    scm = config["scm"].build({"size": len(table.names)})
+    model = CausalModel(table.attributes, Structure(graph), scm).fit(table, seed=config.train.seed)
+    save_model(model, folder, config.tables)
+    write_text(folder / "graph.toml", model.graph.to_toml())
+    return model
 
 
 def resample_graph(
-    config: Config, table: Table, knowledge: Knowledge, learned: Learned, console: Console, samples: int, workers: int
+    config: Config, request: GraphRequest, table: Table, learned: Learned, console: Console
 ) -> Bootstrap:
     """Learn the graph again from resamples of the table, and show how often they give each edge."""
-    with counting(console, "learning from resamples", samples) as tell:
+    with counting(console, "learning from resamples", request.samples) as advance:
         resampled = bootstrap(
             learned.learner,
             table,
-            knowledge,
-            samples=samples,
+            learned.knowledge,
+            samples=request.samples,
             seed=config.train.seed,
-            workers=workers,
-            tell=tell,
+            workers=request.workers,
+            tell=advance,
         )
     console.print(frequency_table(resampled, learned.graph))
-    for note in resampled.graph.notes:
-        console.print(f"[dim]note: {note}[/dim]")
+    say_notes(console, resampled.graph)
     return resampled
 
 
@@ -119,7 +161,7 @@ def judge_graphs(graphs: Mapping[str, CausalGraph], table: Table, console: Conso
     if table.truth is not None:
         console.print(comparison_table({name: against(found, table.truth) for name, found in graphs.items()}))
         if find_spec("gadjid") is None:
-            console.print("SID and ancestor distance: pip install 'ccigkit[metrics]'", style="dim", markup=False)
+            say(console, plain("SID and ancestor distance: pip install 'ccigkit[metrics]'", "dim"))
     whose, graph = (ALL_ROWS, graphs[ALL_ROWS]) if table.truth is None else ("the true graph", table.truth)
     variance, r2 = varsortability(table.values, graph.adjacency), r2_sortability(table.latents, graph.adjacency)
     describe_sortability(console, variance, r2, whose)

@@ -12,6 +12,7 @@ from ccigkit.files import cache_folder
 from ccigkit.metrics.readers.predictor import held_out_scores, predictor
 from ccigkit.show.progress import counting
 from ccigkit.show.tables import rows_table
+from ccigkit.show.terminal import plain, say
 from ccigkit.training.devices import choose_device
 
 
@@ -20,7 +21,8 @@ def train_predictor(config: Config, steps: int, seed: int, device: str, console:
     place = choose_device(device)
     data: DataModule = config["data"].build({})
     table, test = data.table(), data.load("test")
-    console.print(f"[bold]{data.name}[/bold]: a predictor of {len(table.names)} attributes, {len(table.values)} images")
+    what = f"a predictor of {len(table.names)} attributes, {len(table.values)} images"
+    say(console, plain(data.name, "bold"), f": {what}")
     began, done = time.monotonic(), 0
     with counting(console, "training", steps) as advance:
 
@@ -31,5 +33,5 @@ def train_predictor(config: Config, steps: int, seed: int, device: str, console:
 
         read = predictor(data, seed=seed, steps=steps, device=place, step_done=step_done)
     how = f"trained in {time.monotonic() - began:.0f} s, and kept" if done else "kept from before"
-    console.print(f"{how}: predictors/{read.fingerprint} in {cache_folder()}", highlight=False, soft_wrap=True)
+    say(console, f"{how}: predictors/{read.fingerprint} in {cache_folder()}", soft_wrap=True)
     console.print(rows_table(held_out_scores(read, test), f"how well it reads {len(test)} test images of {data.name}"))

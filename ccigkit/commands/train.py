@@ -29,6 +29,7 @@ from ccigkit.show.images import save_graph
 from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
 from ccigkit.show.tables import describe_graph, facts_table
+from ccigkit.show.terminal import plain, say
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.learned import Learned
@@ -82,7 +83,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     table = data.table()
     run = Run(folder)
     with run.open(config):
-        console.print(f"[bold]{folder}[/bold]: {data.name}, {len(table.values)} images, {device}")
+        say(console, plain(str(folder), "bold"), f": {data.name}, {len(table.values)} images, {device}")
         experiment = begin(config, run, data, table, console)
         play(experiment, console)
         return finish(experiment, console)
@@ -92,8 +93,8 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
     """The experiment at its first step, or where its run was left."""
     state = run.load_checkpoint()
     with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
-        learned = recall_graph(config, run, table) if state else learn_graph(config, table, data.knowledge)
-    describe_graph(console, learned, data.truth, config.knowledge.added_to(data.knowledge))
+        learned = learn_graph(config, table, data.knowledge) if not state else recall_graph(config, run, table, data)
+    describe_graph(console, learned, data.truth)
     if not state:
         show_in_run(run, learned.graph, f"learned by {learned.learner.name}")
     device, settings = choose_device(config.train.device), config.train
@@ -102,7 +103,7 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
     training = Training(objective, steps=settings.steps, ema=settings.ema, device=device, dtype=dtype)
     if state:
         training.load(state)
-        console.print(f"going on from step {training.step_number}")
+        say(console, f"going on from step {training.step_number}")
     else:
         objective.begin()
     run.rewind_log(training.step_number)
@@ -118,7 +119,7 @@ def finish(experiment: Experiment, console: Console) -> CausalImageModel:
     facts = summary(model, experiment.config, run, experiment.data.truth)
     write_json(run.folder / "metrics.json", facts)
     console.print(facts_table(facts, "What was learned"))
-    console.print(f"pictures: interventions.png, graph.png and samples/ in {run.folder}", highlight=False)
+    say(console, f"pictures: interventions.png, graph.png and samples/ in {run.folder}")
     return model
 
 
@@ -128,10 +129,11 @@ def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
     save_graph(graph, run.folder / "graph.png", title)
 
 
-def recall_graph(config: Config, run: Run, table: Table) -> Learned:
+def recall_graph(config: Config, run: Run, table: Table, data: DataModule) -> Learned:
     """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint)."""
     learner = config["structure"].build({"names": table.names})
-    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0)
+    knowledge = config.knowledge.added_to(data.knowledge, table.names)
+    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0, knowledge)
 
 
 def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -> tuple[CausalImageModel, Objective]:
@@ -196,7 +198,7 @@ def play(experiment: Experiment, console: Console) -> None:
                 experiment.save()
                 saved = now
             if interrupted():
-                console.print(f"stopping: saving step {step}; the same command goes on from there")
+                say(console, f"stopping: saving step {step}; the same command goes on from there")
                 experiment.save()
                 raise KeyboardInterrupt
     experiment.save()

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ccigkit.evaluation.measure import Estimate, Evaluation, Pooled, pooled
+from ccigkit.show.terminal import add_column, add_row, new_table
 
 CONTROLS = ("drawn", "no graph", "identity", "resample", "oracle", "shuffled", "predictor")
 ROWS = ("model", *CONTROLS)  # in every table in this order, any others after the model
@@ -135,19 +136,19 @@ def headline(metric: str) -> str:
 
 def terminal_table(found: Board) -> Table:
     """A table for the terminal, the controls dim."""
-    table = Table(title=found.metric, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
-    words = {column for row in found.rows for column, value in row.items() if isinstance(value, str)}
-    for column in found.columns:
-        told = column in words
-        table.add_column(column, justify="left" if told else "right", no_wrap=told, overflow="fold")
+    made = new_table(title=found.metric, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+    words = {name for row in found.rows for name, value in row.items() if isinstance(value, str)}
+    for name in found.columns:
+        told = name in words
+        add_column(made, name, justify="left" if told else "right", no_wrap=told, overflow="fold")
     asked = None
-    for row in found.rows:
-        if asked not in (None, _asked(row)):
-            table.add_section()
-        asked = _asked(row)
-        style = "dim" if row["row"] in CONTROLS else ""
-        table.add_row(*(found.cell(row, column) for column in found.columns), style=style)
-    return table
+    for figures in found.rows:
+        if asked not in (None, _asked(figures)):
+            made.add_section()
+        asked = _asked(figures)
+        style = "dim" if figures["row"] in CONTROLS else ""
+        add_row(made, *(found.cell(figures, name) for name in found.columns), style=style)
+    return made
 
 
 def _mean(values: Sequence[Estimate]) -> Estimate:

@@ -238,9 +238,7 @@ def said(attribute: Attribute, value: float) -> str:
 
 def short(attribute: Attribute, value: float) -> str:
     """A value in few letters."""
-    if attribute.kind == "categorical":
-        return attribute.categories[round(value)]
-    return f"{value:.0f}" if attribute.kind == "binary" else f"{value:.3g}"
+    return f"{value:.0f}" if attribute.kind == "binary" else attribute.written(value)
 
 
 def spelled(name: str) -> str:

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -133,5 +134,6 @@ def figure(value: float) -> str:
 
 
 def anchor(text: str) -> str:
-    """A text as an address within the page."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """A text as an address within the page, which no other text has."""
+    word = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return word if word == text else f"{word}-{sha256(text.encode(errors='replace')).hexdigest()[:6]}"

@@ -25,8 +25,8 @@ Row = dict[str, float | str]
 class ImageModel(Protocol):
     """What is asked of a model to be measured, ours or anybody's: abduct, predict, sample.
 
-    Images are float [b, c, h, w] in [-1, 1]; interventions are {attribute: value} in the attribute's own units, one
-    value for all images or one [b] for each. What `abduct` returns is the model's own affair: `predict` gets it back.
+    Images are float [b, c, h, w] in [-1, 1]; interventions are {attribute: values [b]} in the attribute's own units, of
+    a category by its code. What `abduct` returns is the model's own affair: `predict` gets it back.
     """
 
     @property

@@ -70,18 +70,14 @@ class Distribution(ReadsPictures, Metric):
 
 @dataclass(frozen=True)
 class Setting:
-    """A do() on one attribute, by its position, and what the predictor sees in two true samples under it."""
+    """A do() on one attribute, in words, by its position, and what the predictor sees in two true samples under it."""
 
+    name: str
     target: int
     do: dict[str, float]
     drawn: float  # the value, as it is drawn
     true: View
     again: View
-
-    @property
-    def name(self) -> str:
-        """The do() in words."""
-        return ", ".join(f"{name} = {asked:.3g}" for name, asked in self.do.items())
 
     def nearest(self, values: Tensor) -> Tensor:
         """The rows [m] of attributes [m, d], those that come nearest to the setting first."""
@@ -101,7 +97,8 @@ def true_settings(read: Predictor, data: RenderedData, n: int, generator: torch.
                 look(read, data.counterfactual(noise, {attribute.name: drawn}).images)
                 for noise in data.sample_noise(2 * n, generator).chunk(2)
             )
-            yield Setting(j, {attribute.name: asked}, float(drawn[0]), true, again)
+            words = f"{attribute.name} = {attribute.written(asked)}"
+            yield Setting(words, j, {attribute.name: asked}, float(drawn[0]), true, again)
 
 
 def settings(attribute: Attribute) -> list[float]:

@@ -40,7 +40,8 @@ class CausalImageModel(nn.Module):
     """A causal model of attributes and a mechanism of the image: it answers what an image would have been under do().
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
-    {attribute: value} in the attribute's own units, one value for all images or one [b] for each.
+    {attribute: value}, the value as the table writes it, one for all images or a list of one for each. A tensor [b]
+    holds codes, as a `Table` does: where a table writes "flat" or 3, the position of that among the categories.
 
     Args:
         causal: attributes, graph and mechanisms.

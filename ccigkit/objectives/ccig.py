@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ccigkit.causal.model import some
 from ccigkit.causal.scm.base import Intervention
 from ccigkit.image.base import Discriminator
 from ccigkit.model.detail import unchanged
@@ -116,7 +117,7 @@ class CCIG(BidirectionalObjective):
 
     def between(self, step: int) -> None:
         if self.mechanism and step % 100 == 0:
-            self.model.scm.fit_noise(self.latents[:4096], self.model.structure.adjacency().detach())
+            self.model.scm.fit_noise(some(self.latents), self.model.structure.adjacency().detach())
         if step % 200 == 0:
             self.model.structure.tighten()
 

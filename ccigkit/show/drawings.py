@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.names import shown, width
 from ccigkit.show.layout import Layout, Point, layered, smooth
 
 LETTER, HIGH = 7.2, 28  # the width of a letter and the height of a box, in pixels
@@ -19,13 +20,13 @@ POINTS = 120  # of a curve
 def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
     """A graph as SVG; beside a true one in the same places, its edges marked as right, reversed, extra or missing."""
     drawn = layered(truth or graph, letter=LETTER, beside=36, lane=34, step=DOWN, margin=HIGH + 8)
-    boxes = {name: 22 + LETTER * len(name) for name in graph.names}
+    boxes = {name: 22 + LETTER * width(shown(name)) for name in graph.names}
     lines = [_edge(boxes, edge, kind, _way(drawn, edge)) for edge, kind in verdicts(graph, truth).items()]
     nodes = [_node(name, drawn.places[name], boxes[name]) for name in graph.names]
-    width = max(340.0, drawn.width + 2 * SIDE)
-    view = f"{(drawn.width - width) / 2:.0f} 0 {width:.0f} {drawn.height:.0f}"
+    wide = max(340.0, drawn.width + 2 * SIDE)
+    view = f"{(drawn.width - wide) / 2:.0f} 0 {wide:.0f} {drawn.height:.0f}"
     return (
-        f'<svg class="graph" viewBox="{view}" style="width:{width:.0f}px" role="img" '
+        f'<svg class="graph" viewBox="{view}" style="width:{wide:.0f}px" role="img" '
         f'aria-label="{escape(label)}">{"".join(lines)}{"".join(nodes)}</svg>'
     )
 
@@ -41,7 +42,7 @@ def verdicts(graph: CausalGraph, truth: CausalGraph | None) -> dict[tuple[str, s
 
 def _node(name: str, centre: Point, width: float) -> str:
     """A name in its box."""
-    (x, y), text = centre, escape(name.replace("_", " "))
+    (x, y), text = centre, escape(shown(name))
     box = f'x="{x - width / 2:.0f}" y="{y - HIGH / 2:.0f}" width="{width:.0f}" height="{HIGH}"'
     return f'<rect {box} rx="14"/><text x="{x:.0f}" y="{y + 4.5:.0f}">{text}</text>'
 

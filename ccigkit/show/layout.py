@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right, insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,12 +12,15 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from ccigkit.causal.graph import CausalGraph, topological_order
+from ccigkit.names import shown, width
 
 Point = tuple[float, float]
 Spot = tuple[str, ...]  # an attribute (name,), or where an arrow crosses a layer (cause, effect, layer)
 Neighbours = dict[Spot, list[Spot]]
 
 SWEEPS, STEPS = 24, 60  # to order the layers, and to move what stands in them
+PATIENCE = 150_000  # spots looked at in all sweeps; of a graph with very many there are fewer sweeps
+WIDEST = 300  # letters that a layer has room for
 TOGETHER = 0.97  # of its distance from the middle, that a spot keeps at a step, so that parts do not drift away
 STRAIGHT = 4.0  # how much more an arrow's way through a layer counts than an attribute's place
 
@@ -42,17 +46,18 @@ def layered(
 ) -> Layout:
     """Causes above their effects, one layer per edge of the longest path, few crossings, no arrow across a name.
 
+    A layer too wide for a page is broken into several, and attributes without an edge then stand below all others.
+
     Args:
         graph: what to draw; lengths are inches, or whatever is given.
-        letter: the width of a letter of a name.
+        letter: the width of a letter of a name, as it is shown.
         beside: what a name takes besides.
         lane: the width left to an arrow that passes a layer.
         step: from one layer to the next.
         margin: above the first layer, and below the last.
     """
-    level = dict.fromkeys(graph.names, 0)
-    for name in (graph.names[i] for i in topological_order(graph.adjacency)):
-        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
+    boxes = {name: letter * width(shown(name)) + beside for name in graph.names}
+    level = levels(graph, boxes, WIDEST * letter)
     chains = {
         (cause, effect): [
             (cause,),
@@ -71,7 +76,12 @@ def layered(
             below.setdefault(upper, []).append(lower)
             above.setdefault(lower, []).append(upper)
     rows = ordered(rows, above, below)
-    widths = {spot: letter * len(spot[0]) + beside if len(spot) == 1 else lane for row in rows for spot in row}
+    widths = {
+        spot: boxes[spot[0]] if len(spot) == 1 else min(lane, WIDEST * letter / lanes)
+        for row in rows
+        for lanes in [sum(len(spot) > 1 for spot in row)]
+        for spot in row
+    }
     across = spread_out(rows, above, below, widths)
     places = {spot: (across[spot], margin + step * at) for at, row in enumerate(rows) for spot in row}
     return Layout(
@@ -82,17 +92,39 @@ def layered(
     )
 
 
+def levels(graph: CausalGraph, boxes: Mapping[str, float], widest: float) -> dict[str, int]:
+    """The layer of each attribute: one below its lowest cause; of layers with too wide boxes, several are made."""
+    level = dict.fromkeys(graph.names, 0)
+    for name in (graph.names[i] for i in topological_order(graph.adjacency)):
+        level[name] = max((level[parent] + 1 for parent in graph.parents(name)), default=0)
+    last = max(level.values())
+    if sum(boxes[name] for name in graph.names if level[name] == 0) > widest:
+        joined = {name for edge in graph.edges for name in edge}
+        level |= {name: last + 1 for name in graph.names if name not in joined}
+    wrapped: dict[str, int] = {}
+    top = 0
+    for at in range(last + 2):
+        filled = 0.0
+        for name in (name for name in graph.names if level[name] == at):
+            if filled and filled + boxes[name] > widest:
+                top, filled = top + 1, 0.0
+            wrapped[name], filled = top, filled + boxes[name]
+        top += bool(filled)
+    return wrapped
+
+
 def ordered(rows: list[list[Spot]], above: Neighbours, below: Neighbours) -> list[list[Spot]]:
     """The layers, each in the order in which the fewest arrows cross: by the middle of its neighbours, up and down."""
     best, fewest = rows, crossings(rows, below)
-    for sweep in range(SWEEPS):
+    for sweep in range(rounds(SWEEPS, rows)):
         rows = [list(row) for row in rows]
         downwards = sweep % 2 == 0
         neighbours = above if downwards else below
+        rank = {spot: at / len(row) for row in rows for at, spot in enumerate(row)}
         for row in rows[1:] if downwards else rows[-2::-1]:
-            rank = {spot: at / len(other) for other in rows for at, spot in enumerate(other)}
-            middle = {s: float(np.mean([rank[n] for n in neighbours.get(s, [s])])) for s in row}
+            middle = {s: mean([rank[n] for n in neighbours.get(s, [s])]) for s in row}
             row.sort(key=middle.__getitem__)
+            rank.update({spot: at / len(row) for at, spot in enumerate(row)})
         if (now := crossings(rows, below)) < fewest:
             best, fewest = rows, now
     return best
@@ -103,11 +135,23 @@ def crossings(rows: Sequence[Sequence[Spot]], below: Neighbours) -> int:
     count = 0
     for upper, lower in pairwise(rows):
         rank = {spot: at for at, spot in enumerate(lower)}
-        ends = np.array([(at, rank[n]) for at, spot in enumerate(upper) for n in below.get(spot, [])])
-        if len(ends):
-            order = np.sign(ends[:, None, :] - ends[None, :, :])
-            count += int((order[..., 0] * order[..., 1] < 0).sum()) // 2
+        passed: list[int] = []  # where the arrows from further left end, in order
+        for spot in upper:
+            ends = [rank[n] for n in below.get(spot, [])]
+            count += sum(len(passed) - bisect_right(passed, end) for end in ends)
+            for end in ends:
+                insort(passed, end)
     return count
+
+
+def rounds(most: int, rows: Sequence[Sequence[Spot]]) -> int:
+    """How often all that stands in the layers is looked at: so many times, but never for minutes."""
+    return max(3, min(most, PATIENCE // sum(map(len, rows))))
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """Their mean, of few numbers sooner than numpy has it."""
+    return sum(numbers) / len(numbers)
 
 
 def spread_out(
@@ -120,10 +164,10 @@ def spread_out(
         wide = np.array([widths[spot] for spot in row])
         gaps.append(np.cumsum(wide) - wide / 2)
         across.update(zip(row, (gaps[-1] - wide.sum() / 2).tolist(), strict=True))
-    for _ in range(STEPS):
+    for _ in range(rounds(STEPS, rows)):
         for row, gap in zip(rows, gaps, strict=True):
             near = [[*above.get(spot, []), *below.get(spot, [])] or [spot] for spot in row]
-            wish = TOGETHER * np.array([np.mean([across[n] for n in spots]) for spots in near])
+            wish = TOGETHER * np.array([mean([across[n] for n in spots]) for spots in near])
             weights = np.array([1.0 if len(spot) == 1 else STRAIGHT for spot in row])
             placed = isotonic_regression(wish - gap, weights=weights).x + gap
             across.update(zip(row, placed.tolist(), strict=True))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ccigkit.data.base import DataModule
 from ccigkit.model.model import CausalImageModel
+from ccigkit.names import elided
 from ccigkit.pixels import to_float
 from ccigkit.show.images import save_rows
 
@@ -27,14 +28,13 @@ def interventions_picture(model: CausalImageModel, data: DataModule, path: Path)
     real = to_float(data.load("test").images[:SHOWN]).to(device)
     rows = [("real", real), ("again", model.reconstruct(real))]
     for attribute in model.attributes:
+        name = elided(attribute.name)
         if attribute.kind == "continuous":
             for share in (0.1, 0.9):
                 value = attribute.low + share * (attribute.high - attribute.low)
-                rows.append(
-                    (f"do({attribute.name} = {value:.2g})", model.counterfactual(real, {attribute.name: value}))
-                )
+                rows.append((f"do({name} = {value:.2g})", model.counterfactual(real, {attribute.name: value})))
         else:
-            for value, category in enumerate(attribute.categories or ("0", "1")):
-                image = model.counterfactual(real, {attribute.name: float(value)})
-                rows.append((f"do({attribute.name} = {category})", image))
+            for category in attribute.categories or ("0", "1"):
+                image = model.counterfactual(real, {attribute.name: category})
+                rows.append((f"do({name} = {elided(category)})", image))
     save_rows(rows, path, "test images, as the model sees them, and under each do()")

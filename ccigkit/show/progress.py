@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from ccigkit.show.terminal import say
+
 
 @contextmanager
 def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int, Mapping[str, float], float], None]]:
@@ -20,7 +22,7 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]:.0f} images/s"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[terms]}[/dim]"),
+        TextColumn("{task.fields[terms]}", style="dim", markup=False),
     )
     spoken = time.monotonic() - 60
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -31,7 +33,7 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
             text = "  ".join(f"{name.split('.')[-1]} {value:.3f}" for name, value in terms.items())
             bar.update(task, completed=step, speed=speed, terms=text)
             if not console.is_terminal and (time.monotonic() - spoken > 15 or step == steps):
-                console.print(f"step {step}/{steps}  {speed:.0f} images/s  {text}", highlight=False, soft_wrap=True)
+                say(console, f"step {step}/{steps}  {speed:.0f} images/s  {text}", soft_wrap=True)
                 spoken = time.monotonic()
 
         yield tell
@@ -40,7 +42,8 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
 @contextmanager
 def counting(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
     """A live line on a terminal that counts to a total; elsewhere silence."""
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    told = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), told, BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)

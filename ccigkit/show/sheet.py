@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Matrix
 from ccigkit.data.base import DataModule, Split
+from ccigkit.names import elided, shown
 from ccigkit.pixels import spread
 from ccigkit.show.images import save_graph, save_picture
 
@@ -19,7 +20,7 @@ INK, FAINT, FRAME, PAPER = (38, 38, 46), (120, 120, 132), (214, 214, 222), (255,
 BLUE, RED = (63, 81, 181), (198, 40, 40)
 COLUMNS, ROWS = 6, 4
 PICTURE, GAP, MARGIN = 128, 14, 24
-LINE = 14  # height of a line of a caption
+LINE, LETTERS = 14, 22  # height of a line of a caption, and what it has room for
 
 
 def save_sheet(data: DataModule, path: Path) -> None:
@@ -67,11 +68,11 @@ def caption(table: Table, values: Matrix) -> list[str]:
     parts = []
     for attribute, value in zip(table.attributes, values, strict=True):
         if attribute.kind == "binary":
-            parts += [attribute.name.replace("_", " ")] * int(value > 0.5)
+            parts += [shown(attribute.name, LETTERS)] * int(value > 0.5)
         elif attribute.kind == "categorical":
-            parts.append(f"{attribute.name} {attribute.categories[int(value)]}")
+            parts.append(elided(f"{attribute.name} {attribute.categories[int(value)]}", LETTERS))
         else:
-            parts.append(f"{attribute.name} {rounded(value, attribute.high - attribute.low)}")
+            parts.append(f"{elided(attribute.name, LETTERS - 6)} {rounded(value, attribute.high - attribute.low)}")
     return parts or ["none of the labels"]
 
 
@@ -109,7 +110,7 @@ def fitted(picture: Image.Image) -> Image.Image:
 def correlations(table: Table) -> Image.Image:
     """The correlations of a table's columns, blue where they rise together and red where one falls."""
     matrix = np.atleast_2d(np.corrcoef(table.latents.T))
-    names = [name.replace("_", " ") for name in table.names]
+    names = [shown(name) for name in table.names]
     cell = max(10, min(46, 400 // len(names)))
     font, small = ImageFont.load_default(size=max(9, min(13, cell - 2))), ImageFont.load_default(size=11)
     label = 8 + round(max(map(font.getlength, names)))

@@ -8,8 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.causal.graph import CausalGraph
 from ccigkit.data.base import DataModule
+from ccigkit.show.terminal import add_column, add_row, new_table, plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances
 from ccigkit.structure.learned import Learned
@@ -17,31 +18,39 @@ from ccigkit.structure.learned import Learned
 TELLING = 0.85  # a sortability so far from 1/2, on either side, all but gives the order
 
 
-def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None, knowledge: Knowledge) -> None:
+def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None) -> None:
     """Print a learned graph, what was known of it beforehand, and how far it is from the truth."""
-    graph = learned.graph
+    graph, knowledge = learned.graph, learned.knowledge
     found = f"{len(graph.edges)} edges, learned by {learned.learner.name} in {learned.seconds:.1f} s"
-    console.print(f"[bold]The graph[/bold] ({found})")
+    say(console, plain("The graph", "bold"), f" ({found})")
     if knowledge.tiers:
-        console.print(f"[dim]known beforehand: {' before '.join(', '.join(tier) for tier in knowledge.tiers)}[/dim]")
-    console.print(graph.to_text(), highlight=False)
-    for note in graph.notes:
-        console.print(f"[dim]note: {note}[/dim]")
+        tiers = " before ".join(", ".join(tier) for tier in knowledge.tiers)
+        say(console, plain(f"known beforehand: {tiers}", "dim"))
+    say(console, graph.to_text())
+    say_notes(console, graph)
     if truth is not None:
-        console.print(f"SHD to the true graph: [bold]{graph.shd(truth)}[/bold] (of {len(truth.edges)} true edges)")
+        distance = plain(str(graph.shd(truth)), "bold")
+        say(console, "SHD to the true graph: ", distance, f" (of {len(truth.edges)} true edges)")
+
+
+def say_notes(console: Console, graph: CausalGraph) -> None:
+    """Print what the learner of a graph wants said."""
+    for note in graph.notes:
+        say(console, plain(f"note: {note}", "dim"))
 
 
 def frequency_table(resampled: Bootstrap, learned: CausalGraph) -> Table:
     """How often resamples give each edge, those of the consensus first; beside it the graph of all rows."""
     consensus = resampled.graph
-    table = Table("edge", title=f"{resampled.samples} resamples")
+    made = new_table("edge", title=f"{resampled.samples} resamples")
     for heading in ("strength", "joined", "this way", "all rows"):
-        table.add_column(heading, justify="right")
+        add_column(made, heading, justify="right")
     for cause, effect in resampled.remarks():
         at = consensus.index(cause), consensus.index(effect)
         inside = consensus.adjacency[at]
         whole = "yes" if learned.adjacency[at] else "reversed" if learned.adjacency[at[::-1]] else "no"
-        table.add_row(
+        add_row(
+            made,
             f"{cause} -> {effect}",
             f"{consensus.strengths[at]:+.2f}" if inside else "left out",
             f"{resampled.adjacent[at]:.0%}",
@@ -49,19 +58,19 @@ def frequency_table(resampled: Bootstrap, learned: CausalGraph) -> Table:
             whole,
             style="" if inside else "dim",
         )
-    return table
+    return made
 
 
 def comparison_table(compared: Mapping[str, tuple[Comparison, Distances | None]]) -> Table:
     """Graphs by name against the true one: P, R and F1 are precision, recall and their mean."""
-    table = Table(
+    made = new_table(
         "against the true graph", "SHD", "skeleton P / R / F1", "arrows P / R / F1", "AUPRC", "SID", "ancestor"
     )
     for name, (found, distances) in compared.items():
         shares = (f"{s.precision:.2f} / {s.recall:.2f} / {s.f1:.2f}" for s in (found.skeleton, found.arrows))
         effects = (f"{n} of {distances.pairs}" for n in (distances.sid, distances.ancestor)) if distances else "--"
-        table.add_row(name, str(found.shd), *shares, f"{found.auprc:.2f}", *effects)
-    return table
+        add_row(made, name, str(found.shd), *shares, f"{found.auprc:.2f}", *effects)
+    return made
 
 
 def describe_sortability(console: Console, variance: float, r2: float, whose: str) -> None:
@@ -71,26 +80,26 @@ def describe_sortability(console: Console, variance: float, r2: float, whose: st
         lines.append("the raw variances all but give the order: distrust what learners find without standardising")
     if max(1 - r2, r2) >= TELLING:
         lines.append("how well the others explain each attribute all but gives the order, even when standardised")
-    console.print("\n".join(lines), style="dim", highlight=False)
+    say(console, plain("\n".join(lines), "dim"))
 
 
 def facts_table(facts: Mapping[str, Any], title: str) -> Table:
     """Figures by name, as a table of two columns."""
-    table = Table(title=title, show_header=False)
+    made = new_table(title=title, show_header=False)
     for key, value in facts.items():
-        table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))
-    return table
+        add_row(made, key, f"{value:.4f}" if isinstance(value, float) else str(value))
+    return made
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Rows of figures as a table, a dash for what could not be measured."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title)
+    made = new_table(title=title)
     for key in keys:
-        table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
-    for row in rows:
-        table.add_row(*(_figure(row.get(key, "")) for key in keys))
-    return table
+        add_column(made, key, justify="left" if isinstance(rows[0].get(key), str) else "right")
+    for figures in rows:
+        add_row(made, *(_figure(figures.get(key, "")) for key in keys))
+    return made
 
 
 def _figure(value: object) -> str:
@@ -101,8 +110,8 @@ def attribute_table(data: DataModule) -> Table:
     """A data set's attributes: kind, range, unit, causes."""
     _, height, width = data.image_shape
     heads = ("attribute", "kind", "from", "to", "unit", "caused by")
-    table = Table(*heads, title=f"{data.name}: images of {width} x {height}")
+    made = new_table(*heads, title=f"{data.name}: images of {width} x {height}")
     for a in data.table().attributes:
         causes = (", ".join(data.truth.parents(a.name)) or "nothing here") if data.truth else "unknown"
-        table.add_row(a.name, a.kind, f"{a.low:.3g}", f"{a.high:.3g}", a.unit, causes)
-    return table
+        add_row(made, a.name, a.kind, a.written(a.low), a.written(a.high), a.unit, causes)
+    return made

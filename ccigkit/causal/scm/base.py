@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph, reachability
+from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.component import Component
 from ccigkit.component.options import options_of
 
@@ -60,15 +61,26 @@ class SCM(Component, nn.Module):
         normal = torch.special.ndtri(levels).float()
         self.register_buffer("quantiles", normal[:, None].repeat(1, size))
 
+    def describe(self, attributes: Attributes) -> None:
+        """Take the attributes' kinds and levels, before anything is fitted or loaded; the same again changes nothing.
+
+        An SCM whose mechanisms fit the kind of an attribute builds them here; one that does not, need not know.
+        """
+
+    @property
+    def noise_size(self) -> int:
+        """How many columns the noise has: d, and more where an attribute needs more than one."""
+        return self.size
+
     @abstractmethod
     def mechanism(self, z: Tensor, adjacency: Tensor, u: Tensor) -> Tensor:
-        """All d mechanisms at once, z [b, d] and noise u [b, d] to new z [b, d]; z_j may use z_i only through
-        adjacency[i, j].
+        """All d mechanisms at once, z [b, d] and noise u [b, m] to new z [b, d]; z_j may use z_i only through
+        adjacency[i, j]. The noise has one column for each attribute, m = d, unless `noise_size` says otherwise.
         """
 
     @abstractmethod
     def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
-        """The noise u [b, d] with mechanism(z, adjacency, u) == z."""
+        """The noise u [b, m] with mechanism(z, adjacency, u) == z."""
 
     def unfitted(self) -> SCM:
         """A new SCM of the same make and options, that is fitted to nothing yet.
@@ -86,33 +98,58 @@ class SCM(Component, nn.Module):
         return self.inverse(z, adjacency).square().mean()
 
     def forward(self, u: Tensor, adjacency: Tensor, intervention: Intervention | None = None) -> Tensor:
-        """Noise u [b, d] to z [b, d], under an intervention if one is given."""
+        """Noise u [b, m] to z [b, d], under an intervention if one is given."""
         with torch.autocast(u.device.type, enabled=False):
-            z = torch.zeros_like(u)
-            for _ in range(longest_path(adjacency) + 1):
-                z = self.mechanism(z, adjacency, u)
+            z = u.new_zeros(len(u), self.size)
+            for columns in generations(adjacency):
+                z = self.generation(z, adjacency, u, columns)
                 z = intervention.apply(z) if intervention else z
             return z
 
-    def abduct(self, z: Tensor, adjacency: Tensor) -> Tensor:
-        """Endogenous z [b, d] back to the noise [b, d] that made them."""
-        with torch.autocast(z.device.type, enabled=False):
-            return self.inverse(z.float(), adjacency)
+    def generation(self, z: Tensor, adjacency: Tensor, u: Tensor, columns: Tensor) -> Tensor:
+        """Z [b, d] with the mechanisms of `columns` [d] applied, whose causes stand in z already.
 
-    def counterfactual(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
+        All mechanisms do as well as those; where they cost much, an SCM overrides this.
+        """
+        return self.mechanism(z, adjacency, u)
+
+    def abduct(self, z: Tensor, adjacency: Tensor) -> Tensor:
+        """Endogenous z [b, d] back to the noise [b, m] that made them."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self.inverse(self._own(z), adjacency)
+
+    def draw_noise(self, z: Tensor, adjacency: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Noise [b, m] drawn from all that could have made z [b, d]: where z leaves no choice, `abduct`'s."""
+        return self.abduct(z, adjacency)
+
+    def counterfactual(
+        self, z: Tensor, adjacency: Tensor, intervention: Intervention, noise: Tensor | None = None
+    ) -> Tensor:
         """Z [b, d] as it would have been: abduct, act, predict (Pearl, 2009, section 7.1).
 
-        What the intervention cannot reach keeps its value bit for bit.
+        The noise is `abduct`'s unless one that made z is given, from `draw_noise` for instance. What the intervention
+        does not reach, past what it holds, keeps its value bit for bit.
         """
-        z = z.float()
-        changed = self(self.abduct(z, adjacency), adjacency, intervention)
-        reach = torch.as_tensor(reachability(_support(adjacency)), device=z.device, dtype=z.dtype)
-        reached = (intervention.mask.to(z.dtype) @ reach) > 0
-        return torch.where(reached | intervention.mask, changed, z)
+        z = self._own(z)
+        noise = self.abduct(z, adjacency) if noise is None else noise
+        changed = self(noise, adjacency, intervention).to(z.dtype)
+        return torch.where(self._reached(z, adjacency, intervention), changed, z)
+
+    def _reached(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
+        """Which of z [b, d] an intervention changes: what it holds at another value, and on from there."""
+        support, free = torch.as_tensor(_support(adjacency), device=z.device, dtype=z.dtype), ~intervention.mask
+        reached = intervention.mask & (intervention.values.to(z.dtype) != z)
+        for _ in range(longest_path(adjacency)):
+            reached = reached | (((reached.to(z.dtype) @ support) > 0) & free)
+        return reached
+
+    def _own(self, z: Tensor) -> Tensor:
+        """Z in the precision of the SCM's own numbers: a double SCM answers in double."""
+        return z.to(self.quantiles.dtype)
 
     def sample_noise(self, n: int) -> Tensor:
         """Noise [n, d], each column independent, from the fitted quantiles; standard normal before any fit."""
-        at = torch.rand(n, self.size, device=self.quantiles.device) * (len(self.quantiles) - 1)
+        at = torch.rand(n, self.size, device=self.quantiles.device).to(self.quantiles) * (len(self.quantiles) - 1)
         below = at.long().clamp(max=len(self.quantiles) - 2)
         low, high = self.quantiles.gather(0, below), self.quantiles.gather(0, below + 1)
         return torch.lerp(low, high, at - below)
@@ -177,11 +214,21 @@ def _support(adjacency: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_
 
 def longest_path(adjacency: Tensor) -> int:
     """The number of edges on the longest directed path of an acyclic adjacency [d, d]."""
+    return len(generations(adjacency)) - 1
+
+
+def generations(adjacency: Tensor) -> list[Tensor]:
+    """The columns [d], true or false, of an acyclic adjacency [d, d] that have no cause, whose causes are those, ...
+
+    Generation g holds what a longest path of g edges leads to.
+    """
     support = _support(adjacency)
-    ends, length = support.any(axis=0), 0
+    depth, length = np.zeros(len(support), dtype=int), 0
+    ends = support.any(axis=0)
     while ends.any():  # `ends` marks where a path of length + 1 edges ends
         length += 1
+        depth[ends] = length
         ends = support[ends].any(axis=0)
         if length > len(support):
             raise ValueError("a structural causal model needs an acyclic adjacency; project it first")
-    return length
+    return [torch.as_tensor(depth == g, device=adjacency.device) for g in range(length + 1)]

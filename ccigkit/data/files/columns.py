@@ -17,6 +17,7 @@ from ccigkit.causal.attributes import KINDS, Attribute, Kind, Table, Values, inf
 from ccigkit.data.files.parquet import parquet_blocks
 from ccigkit.data.files.sources import refuse_html
 from ccigkit.errors import DataError, one_of
+from ccigkit.names import heading, setting
 
 Cells = Sequence[object] | Values  # one of a column's, [n]
 Columns = Mapping[str, Cells]
@@ -24,6 +25,12 @@ Columns = Mapping[str, Cells]
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 ROWS = 10_000  # of a file, that are in memory as objects at once
 MOST_CATEGORIES = 50  # more different words than that are names or remarks, and no attribute
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name ends like a table's: .csv, .tsv or .parquet, in any case, and perhaps .gz."""
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith((".csv", ".tsv", ".parquet"))
 
 
 def read_columns(path: Path) -> Columns:
@@ -53,7 +60,7 @@ def blocks(path: Path) -> Iterator[Columns]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = (row for row in csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",") if row)
-            names, number = [name.strip() for name in next(rows, [])], 2
+            names, number = [heading(name) for name in next(rows, [])], 2
             if len(set(names)) < len(names):
                 twice = next(name for name in names if names.count(name) > 1)
                 raise DataError(f"{path} has two columns named {twice!r}; rename one")
@@ -196,7 +203,7 @@ def _categorical(name: str, cells: Cells, kind: Kind | None, where: Path) -> tup
     if kind is None and (odd := _strays(cells)):
         raise DataError(
             f"{where}: {name} is {cells[odd[0]]!r} in row {odd[0] + 1} of {len(cells)}, where most others are numbers; "
-            f"mend or drop such rows ({len(odd)}), or say what it is: 'data.kinds={{{name} = \"categorical\"}}'"
+            f"mend or drop such rows ({len(odd)}), or say what it is: {setting('data.kinds', {name: 'categorical'})}"
         )
     words = [str(cell).strip() for cell in cells]
     if lost := words.count("") + sum(cell is None for cell in cells):

@@ -65,12 +65,12 @@ class Abducted:
 
     def edit(self, do: Do) -> Tensor:
         """The images had `do` been so."""
-        return self.checked(self.model.predict(self.codes, do))
+        return self.checked(self.model.predict(self.codes, in_codes(do, len(self.values))))
 
     def drawn(self, do: Do) -> Tensor:
         """What the model draws alone of the images had `do` been so, for a model that can leave the rest out."""
         assert draws_alone(self.model)
-        return self.checked(self.model.predict(self.codes, do, detail=False))
+        return self.checked(self.model.predict(self.codes, in_codes(do, len(self.values)), detail=False))
 
     def hold(self, do: Do) -> Tensor:
         """The images with what `do` sets, every other attribute held: an edit without a graph.
@@ -78,7 +78,9 @@ class Abducted:
         A model that cannot hold what it sees is told to set the others to their labels.
         """
         if holds(self.model):
-            return self.checked(self.model.predict(self.codes, do, hold=self.model.attributes.names))
+            return self.checked(
+                self.model.predict(self.codes, in_codes(do, len(self.values)), hold=self.model.attributes.names)
+            )
         held = {a.name: as_said(a, self.values[:, j]) for j, a in enumerate(self.model.attributes)}
         return self.edit({**held, **do})
 
@@ -96,7 +98,14 @@ def sample(model: ImageModel, n: int, do: Do, seed: int) -> Iterator[Tensor]:
     """N new images of a model, [b, c, h, w] at a time."""
     for start in range(0, n, BATCH):
         size = min(BATCH, n - start)
-        yield checked(model, model.sample(size, do, seed=seed + start), size)
+        yield checked(model, model.sample(size, in_codes(do, size), seed=seed + start), size)
+
+
+def in_codes(do: Do, n: int) -> dict[str, Tensor]:
+    """What a metric sets, as codes [n]: in a plain number a model would see what the table writes."""
+    return {
+        name: v if isinstance(v, Tensor) else torch.full((n,), float(v), dtype=torch.float64) for name, v in do.items()
+    }
 
 
 def checked(model: ImageModel, images: Tensor, n: int) -> Tensor:

@@ -1,0 +1,97 @@
+"""An edge of a graph as people write it, "a -> b : 0.7", whatever the names hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from ccigkit.errors import GraphError, one_of
+from ccigkit.names import number, quoted
+
+Edge = str | Mapping[str, object]  # a line, or for odd names a table: {cause = "a", effect = "b", strength = 0.7}
+Reading = TypeVar("Reading", bound=tuple[object, ...])
+
+
+def parse_edge(edge: Edge, names: Sequence[str] | None = None) -> tuple[str, str]:
+    """One edge, "a -> b" or {"cause": "a", "effect": "b"}, as ("a", "b").
+
+    Where the names are known, they say which arrow of several is the edge's; else it is the first.
+
+    Raises:
+        GraphError: where it is no edge, a name is not among `names`, or they allow more than one reading.
+    """
+    if not isinstance(edge, str):
+        cause, effect, _ = _from_table(edge)
+    elif names is not None and (readings := list(dict.fromkeys(_ends(edge, names)))):
+        cause, effect = _only(edge, readings)
+    else:
+        cause, arrow, effect = (part.strip() for part in edge.partition("->"))
+        if not arrow or not cause or not effect:
+            raise GraphError(f'{edge!r} is not an edge; write "cause -> effect"')
+    for name in (cause, effect):
+        if names is not None and name not in names:
+            raise GraphError(one_of("attribute in an edge:", name, names))
+    return cause, effect
+
+
+def read_edge(edge: Edge, names: Sequence[str]) -> tuple[str, str, float]:
+    """One edge with its strength, "a -> b : 0.7" or a table of cause, effect and strength, as ("a", "b", 0.7).
+
+    Raises:
+        GraphError: where it is no edge between names that are known, or they allow more than one reading.
+    """
+    if not isinstance(edge, str):
+        return (*parse_edge(edge, names), _from_table(edge)[2])
+    readings = [(*ends, 1.0) for ends in _ends(edge, names)]
+    for arrow, text in _parted(edge, ":"):
+        strength = number(text) if text.strip() else 1.0
+        readings += [(*ends, strength) for ends in _ends(arrow, names) if strength is not None]
+    if readings:
+        return _only(edge, list(dict.fromkeys(readings)))
+    parse_edge(edge.partition(":")[0], names)  # says what is wrong, unless it is the strength
+    raise GraphError(f"the edge {edge!r} has a strength that is not a number")
+
+
+def _only(edge: str, readings: Sequence[Reading]) -> Reading:
+    if len(readings) > 1:
+        ways = " or ".join(f"{{ cause = {quoted(str(way[0]))}, effect = {quoted(str(way[1]))} }}" for way in readings)
+        raise GraphError(f"the edge {edge!r} can be read in {len(readings)} ways; write {ways}")
+    return readings[0]
+
+
+def _ends(text: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Every way to read "cause -> effect", where names may hold arrows, too."""
+    known = {**{name.strip(): name for name in names}, **{name: name for name in names}}
+    for cause, effect in _parted(text, "->"):
+        if cause.strip() in known and effect.strip() in known:
+            yield known[cause.strip()], known[effect.strip()]
+
+
+def _parted(text: str, mark: str) -> Iterator[tuple[str, str]]:
+    """A text before and after each place where a mark stands."""
+    at = text.find(mark)
+    while at >= 0:
+        yield text[:at], text[at + len(mark) :]
+        at = text.find(mark, at + 1)
+
+
+def _from_table(edge: Mapping[str, object]) -> tuple[str, str, float]:
+    cause, effect, strength = edge.get("cause"), edge.get("effect"), edge.get("strength", 1.0)
+    proper = isinstance(cause, str) and isinstance(effect, str) and isinstance(strength, int | float)
+    proper = proper and not isinstance(strength, bool)
+    if not proper or edge.keys() - {"cause", "effect", "strength"}:
+        raise GraphError(f'{dict(edge)!r} is not an edge; write {{ cause = "a", effect = "b", strength = 0.7 }}')
+    return str(cause), str(effect), float(str(strength))
+
+
+def written_edge(cause: str, effect: str, strength: float, names: Sequence[str]) -> str:
+    """An edge as TOML: a line, where reading that gives the same edge back, else a table; of strength 0 without it."""
+    figure = f"{strength or 1:.6g}"
+    line = f"{cause} -> {effect} : {figure}" if strength else f"{cause} -> {effect}"
+    try:
+        plain = read_edge(line, names) == (cause, effect, float(figure))
+    except GraphError:
+        plain = False
+    if plain:
+        return quoted(line)
+    return f"{{ cause = {quoted(cause)}, effect = {quoted(effect)}, strength = {figure} }}"

@@ -1,0 +1,76 @@
+"""Rows of attributes whose meaning is known: read from a table, and written to one, in the attributes' own units."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ccigkit.causal.attributes import Attribute, Attributes
+from ccigkit.data.files.columns import Cells, Columns, binary, numbers, read_columns
+from ccigkit.errors import ConfigError, DataError, one_of
+from ccigkit.files import writing
+
+ENDINGS = (".csv", ".tsv")
+
+
+def read_rows(path: Path, attributes: Attributes) -> tuple[Columns, Tensor]:
+    """The columns of a table as they are, and the values [n, d] of a model's attributes in it.
+
+    Raises:
+        DataError: where the table cannot be read, lacks an attribute, or has a value that the attribute cannot take.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no table {path}")
+    columns = read_columns(path)
+    for name in attributes.names:
+        if name not in columns:
+            raise DataError(f"{path} lacks the attribute {name!r}: {one_of('column', name, columns)}")
+    read = [_values(attribute, columns[attribute.name], path) for attribute in attributes]
+    return columns, torch.tensor(read, dtype=torch.float64).T
+
+
+def _values(attribute: Attribute, cells: Cells, path: Path) -> list[float]:
+    """The values [n] in an attribute's own units that cells [n] of a table stand for."""
+    if attribute.kind == "categorical":
+        code = {word: float(i) for i, word in enumerate(attribute.categories)}
+        words = [str(cell).strip() for cell in cells]
+        if odd := next((word for word in words if word not in code), None):
+            raise DataError(f"{path}: {one_of(f'value of {attribute.name}:', odd, code)}")
+        return [code[word] for word in words]
+    found = numbers(cells)
+    if found is None or not torch.isfinite(torch.as_tensor(found)).all():
+        odd = next(str(cell) for cell in cells if (one := numbers([cell])) is None or not abs(one[0]) < float("inf"))
+        raise DataError(f"{path}: {attribute.name} is {odd!r} in a row, and it must be a number; mend or drop that row")
+    if attribute.kind == "binary" and (found < 0).any():
+        signs = binary(found)
+        if signs is None:
+            raise DataError(f"{path}: {attribute.name} is binary, so 0 and 1, or -1 and 1, but has others")
+        found = signs
+    return [float(value) for value in found]
+
+
+def write_rows(path: Path, attributes: Attributes, values: Tensor, beside: Mapping[str, Sequence[object]]) -> None:
+    """Write values [n, d] as a table, after the other columns [n] that stand `beside` them.
+
+    Raises:
+        ConfigError: where the name's ending is no table.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"--table {path}: a table is written as {' or '.join(ENDINGS)}")
+    written = {a.name: [_written(a, float(value)) for value in values[:, j]] for j, a in enumerate(attributes)}
+    columns = {**beside, **written}
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _written(attribute: Attribute, value: float) -> str:
+    """A value as a table has it: a category by its word, a number in as many digits as tell it from others."""
+    if attribute.kind == "categorical":
+        return attribute.categories[round(value)]
+    return f"{value:.8g}"
