@@ -11,7 +11,7 @@ from ccigkit.component.component import Component
 from ccigkit.component.options import Count, Natural, Positive, Role, Seed, Share, Weight
 from ccigkit.data.base import DataModule, RenderedData, Split, SplitName
 from ccigkit.image.base import Discriminator, Encoder, Generator, ImageMechanism, ReadsAttributes
-from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.base import DrawsAlone, HasGraph, HasLatents, Holds, ImageModel, Metric, Rewirable, Row
 from ccigkit.model.placement import Placement
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.pixels import ImageShape
@@ -27,8 +27,12 @@ __all__ = [
     "Count",
     "DataModule",
     "Discriminator",
+    "DrawsAlone",
     "Encoder",
     "Generator",
+    "HasGraph",
+    "HasLatents",
+    "Holds",
     "ImageMechanism",
     "ImageModel",
     "ImageShape",
@@ -43,6 +47,7 @@ __all__ = [
     "Positive",
     "ReadsAttributes",
     "RenderedData",
+    "Rewirable",
     "Role",
     "Row",
     "Seed",

@@ -75,24 +75,30 @@ def parts(shape: tuple[int, int, int] = SHAPE, size: int = 4) -> Assembly:
 
 
 class ToyData(RenderedData):
-    """Two grey levels side by side: the left is the cause of the right."""
+    """Two grey levels side by side, the left the cause of the right, and a bar below them, by itself: there or not.
+
+    It has all that a metric may ask of data: a known truth, numbers and a label.
+    """
 
     name = "toy"
-    attributes = (Attribute("left", "continuous"), Attribute("right", "continuous"))
+    attributes = (Attribute("left", "continuous"), Attribute("right", "continuous"), Attribute("bar", "binary"))
     image_shape = (3, 16, 16)
-    truth = CausalGraph.from_edges(("left", "right"), ["left -> right"])
+    truth = CausalGraph.from_edges(("left", "right", "bar"), ["left -> right"])
 
     def load(self, split: SplitName) -> Split:
         return self.counterfactual(self.sample_noise(64, torch.Generator().manual_seed(int(split == "test"))), {})
 
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(n, 2, generator=generator)
+        return torch.rand(n, 3, generator=generator)
 
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
         left = torch.as_tensor(do.get("left", noise[:, 0])).expand(len(noise))
         right = torch.as_tensor(do.get("right", (left + noise[:, 1]) / 2)).expand(len(noise))
-        return torch.stack([left, right], dim=1)
+        bar = torch.as_tensor(do.get("bar", noise[:, 2])).expand(len(noise))
+        return torch.stack([left, right, bar], dim=1)
 
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
-        levels = (values * 255).to(torch.uint8)
-        return levels[:, None, None, :].repeat_interleave(8, dim=3).expand(-1, 3, 16, -1).contiguous()
+        levels = (values * 255).to(torch.uint8)[:, None, None, :]
+        images = levels[..., :2].repeat_interleave(8, dim=3).expand(-1, 3, 16, -1).contiguous()
+        images[:, :, 12:] = levels[..., 2:]
+        return images

@@ -63,10 +63,12 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("data", "faces"): {"n": 60, "size": 32},
     ("data", "digits"): {"n": 60, "size": 32},
     ("structure", "gae"): {"rounds": 4, "steps": 40, "rows": 400},
-    ("metric", "interventions"): {"n": 8, "predictor_steps": 2},
+    ("metric", "do_table"): {"n": 8, "predictor_steps": 2},
+    ("metric", "downstream"): {"n": 10, "steps": 2},
+    ("metric", "graphs"): {"n": 6, "samples": 4, "steps": 2, "predictor_steps": 2},
     ("metric", "minimality"): {"predictor_steps": 2, "vae_steps": 2},
 }
-for _metric in ("cdm", "disentanglement", "effectiveness", "truth", "interventional", "realism"):
+for _metric in ("cdm", "disentanglement", "effectiveness", "truth", "distribution", "realism"):
     OPTIONS["metric", _metric] = {"predictor_steps": 2}  # a predictor that reads nothing does for the laws
 COMPONENTS = sorted(registry(), key=lambda component: (component.kind, component.name))
 

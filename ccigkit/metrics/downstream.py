@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule, Split
 from ccigkit.descend import descend
 from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.image.dcgan import DCGANEncoder
 from ccigkit.metrics.base import ImageModel, Metric, Row
 from ccigkit.metrics.protocol.answers import respondents
-from ccigkit.metrics.protocol.questions import ask
+from ccigkit.metrics.protocol.questions import Spread
 from ccigkit.metrics.readers.vae import SIDE, small
 from ccigkit.pixels import to_float
 from ccigkit.training.batches import batch_rows
@@ -43,7 +44,7 @@ class Downstream(Metric):
 
     name = "downstream"
 
-    def __init__(self, *, target: str = "", n: int = 500, steps: int = 300, seed: int = 0) -> None:
+    def __init__(self, *, target: str = "", n: Count = 500, steps: Count = 300, seed: Seed = 0) -> None:
         self.target, self.n, self.steps, self.seed = target, n, steps, seed
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
@@ -51,7 +52,7 @@ class Downstream(Metric):
         taught: dict[str, list[Tensor]] = defaultdict(list)
         labels: list[Tensor] = []
         answers = respondents(model, data)
-        for question in ask(model, data, self.n, self.seed, split="train", targets=[j]):
+        for question in Spread(self.n, self.seed, "train", (j,)).put(model, data):
             labels.append(question.own)
             taught["identity"].append(small(question.images))
             for who, answer in answers.items():

@@ -93,6 +93,11 @@ class CausalImageModel(nn.Module):
         shape: ImageShape = self.image.image_shape
         return shape
 
+    def with_causal(self, causal: CausalModel) -> CausalImageModel:
+        """The same model under another causal model of the same attributes; its networks are shared, not copied."""
+        other = CausalImageModel(causal, self.image, self.placement, frame=self.frame)
+        return other.train(self.training)
+
     def parts(self) -> dict[str, nn.Module]:
         """The components that learn, by kind."""
         return {"scm": self.scm, **self.image.parts()}
@@ -158,7 +163,7 @@ class CausalImageModel(nn.Module):
         return self.counterfactual(image, {}, detail=False)
 
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
-        """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same people.
+        """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same noise.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.

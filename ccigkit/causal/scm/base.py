@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.component import Component
+from ccigkit.component.options import options_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,14 @@ class SCM(Component, nn.Module):
     @abstractmethod
     def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
         """The noise u [b, m] with mechanism(z, adjacency, u) == z."""
+
+    def unfitted(self) -> SCM:
+        """A new SCM of the same make and options, that is fitted to nothing yet.
+
+        So an SCM keeps each of its options under the option's own name; one that does not, overrides this.
+        """
+        options = {option: getattr(self, option) for option in options_of(type(self))}
+        return type(self)(self.size, **options)
 
     def loss(self, z: Tensor, adjacency: Tensor) -> Tensor:
         """How badly the mechanisms explain observed z [b, d]: the mean square of the noise they leave over.
@@ -176,6 +185,9 @@ class SCM(Component, nn.Module):
         drawn = scm.sample_noise(4000)
         assert drawn.shape == (4000, 4), "noise is [n, d]"
         assert torch.allclose(drawn.mean(0), u.mean(0), atol=0.15), "sampled noise follows the fitted noise"
+        assert all(hasattr(scm, option) for option in options_of(cls)), "an SCM keeps its options by their names"
+        shapes = [[tuple(p.shape) for p in one.parameters()] for one in (scm, scm.unfitted())]
+        assert shapes[0] == shapes[1], "an SCM that is built of its options again has the same mechanisms"
 
     def _hold(
         self, changed: Tensor, z: Tensor, u: Tensor, adjacency: Tensor, held: Mapping[int, float], graph: CausalGraph

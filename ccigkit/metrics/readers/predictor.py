@@ -35,6 +35,22 @@ class View:
         return View(self.features[rows], self.attributes[rows])
 
 
+class ReadsPictures:
+    """A metric that reads pictures with the predictor of its own seed and steps."""
+
+    seed: int
+    predictor_steps: int
+    device: str | torch.device
+
+    def predictor(self, data: DataModule) -> Predictor:
+        """The predictor of a data set that the metric reads with."""
+        return predictor(data, seed=self.seed, steps=self.predictor_steps, device=self.device)
+
+    def predictor_hash(self, data: DataModule) -> str:
+        """Its fingerprint, without reading or training it."""
+        return predictor_hash(data, seed=self.seed, steps=self.predictor_steps)
+
+
 class Predictor:
     """A small convolutional network from images to attribute values, and to features on the way there.
 
@@ -70,7 +86,7 @@ class Predictor:
         return difference.abs() * 100 / self.attributes.ranges
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """Images [n, c, h, w], and what networks see in them, looked at once however many ask."""
 
@@ -90,13 +106,22 @@ class Pictures:
 
 
 def predictor(
-    data: DataModule, *, seed: int = 0, steps: int = STEPS, step_done: Callable[[], None] = lambda: None
+    data: DataModule,
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+    device: str | torch.device = "auto",
+    step_done: Callable[[], None] = lambda: None,
 ) -> Predictor:
     """The predictor for a data set: from the cache if it was trained on these very images, else trained now.
 
     `step_done` is called after every step of training.
+
+    Raises:
+        UserError: where there is no such device.
     """
-    split, attributes, device = data.load("train"), data.table().attributes, choose_device("auto")
+    place = choose_device(str(device))
+    split, attributes = data.load("train"), data.table().attributes
     name = predictor_hash(data, seed=seed, steps=steps)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -105,9 +130,9 @@ def predictor(
             network,
             "predictors",
             name,
-            lambda: _train(network.to(device), split, attributes, device, seed, steps, step_done),
+            lambda: _train(network.to(place), split, attributes, place, seed, steps, step_done),
         )
-    return Predictor(attributes, network, device, name)
+    return Predictor(attributes, network, place, name)
 
 
 def predictor_hash(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> str:

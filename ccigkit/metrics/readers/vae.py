@@ -49,9 +49,13 @@ class Gaussians:
         return Normal(mean, stddev)
 
 
-def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> Gaussians:
-    """The VAE of a data set: from the cache if it was trained on these very images, else trained now."""
-    split, device = data.load("train"), choose_device("auto")
+def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS, device: str | torch.device = "auto") -> Gaussians:
+    """The VAE of a data set: from the cache if it was trained on these very images, else trained now.
+
+    Raises:
+        UserError: where there is no such device.
+    """
+    split, device = data.load("train"), choose_device(str(device))
     latents = torch.empty(len(split), 0)
     name = fingerprint(split, seed, steps, BATCH, RATE, VERSION)
     with torch.random.fork_rng():
