@@ -15,7 +15,8 @@ Reading = TypeVar("Reading", bound=tuple[object, ...])
 def parse_edge(edge: Edge, names: Sequence[str] | None = None) -> tuple[str, str]:
     """One edge, "a -> b" or {"cause": "a", "effect": "b"}, as ("a", "b").
 
-    Where the names are known, they say which arrow of several is the edge's; else it is the first.
+    Where a text holds several arrows, the known names decide which one separates cause and effect; without names, the
+    first one does.
 
     Raises:
         GraphError: where it is no edge, a name is not among `names`, or they allow more than one reading.

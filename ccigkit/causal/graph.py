@@ -34,7 +34,7 @@ class CausalGraph:
 
     names: tuple[str, ...]
     strengths: Matrix
-    notes: tuple[str, ...] = field(default=(), compare=False)  # what a learner wants said, e.g. the edges it cut
+    notes: tuple[str, ...] = field(default=(), compare=False)  # remarks of the learner to show, e.g. which edges it cut
 
     def __post_init__(self) -> None:
         strengths = np.array(self.strengths, dtype=np.float64)
@@ -146,8 +146,8 @@ class CausalGraph:
             j = self.names.index(name)
             strengths = {p: self.strengths[self.names.index(p), j] for p in self.parents(name)}
             causes = ", ".join(f"{one_line(p)} ({strength:+.2f})" for p, strength in strengths.items())
-            told = one_line(name)
-            lines.append(f"{told}{' ' * (most - width(told))} <- {causes}" if causes else told)
+            line = one_line(name)
+            lines.append(f"{line}{' ' * (most - width(line))} <- {causes}" if causes else line)
         return "\n".join(lines)
 
     def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:

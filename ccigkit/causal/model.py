@@ -20,7 +20,7 @@ STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
 
 
 class CausalModel(nn.Module):
-    """What causes what among the attributes of a table, and how: it answers what would be, and would have been, so.
+    """Attributes of a table, the graph over them, the mechanisms along it: samples, interventions, counterfactuals.
 
     Values [n, d] are in the attributes' own units: numbers, labels 0 and 1, codes of categories. Interventions are
     {attribute: value}, one value for all rows or one [n] for each. Underneath everything is on the latent scale, z.
@@ -163,13 +163,13 @@ class CausalModel(nn.Module):
 
 
 def some(latents: Tensor, rows: int = 16_384) -> Tensor:
-    """Rows enough of a table [n, d] to tell a distribution by, from all over it."""
+    """Rows of a table [n, d], evenly spread, enough to estimate a distribution."""
     return latents[:: max(1, len(latents) // rows)]
 
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Random numbers of a seed, of which nothing outside notices; None takes them as they come."""
+    """Random numbers from a seed, without changing the global generators; None leaves them as they are."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if seed is not None:
             torch.manual_seed(seed)

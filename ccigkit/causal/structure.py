@@ -47,7 +47,7 @@ class Structure(nn.Module):
         self.weights.copy_(torch.tensor(strengths))
 
     def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
-        """What the structure itself descends on attributes [b, d]: nothing, where it is settled."""
+        """Loss terms of the structure itself on attributes [b, d]: none, where the graph is fixed."""
         return {}
 
     def tighten(self) -> None:

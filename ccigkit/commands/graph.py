@@ -19,7 +19,7 @@ from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
-from ccigkit.data.files.columns import is_table, read_table, told
+from ccigkit.data.files.columns import describe_kinds, is_table, read_table
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_text
 from ccigkit.model.files import save_model
@@ -119,7 +119,7 @@ def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[T
     if request.path is not None:
         options = config["data"].options
         table, known = read_table(request.path, options["attributes"], options["kinds"]), Knowledge()
-        say(console, f"{request.path}: {len(table.values)} rows; {told(table.attributes)}")
+        say(console, f"{request.path}: {len(table.values)} rows; {describe_kinds(table.attributes)}")
     else:
         data: DataModule = config["data"].build({})
         table, known = data.table(), data.knowledge

@@ -34,7 +34,7 @@ class Split:
 class DataModule(Component):
     """Images with attributes.
 
-    `knowledge` is what anybody knows of these attributes' graph before looking (a smile does not make one male);
+    `knowledge` is what is known of these attributes' graph without data (a smile does not make one male);
     `truth` is the graph that made the data, or None; `frame` is the share of a picture's shorter side that the images
     show, so that a user's own picture can be cut as the training images were.
     """
@@ -64,7 +64,7 @@ class DataModule(Component):
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.
 
-        Training asks for its images here. Data that is too large to load overrides this, and may read ahead.
+        Training gets its images here. Data sets too large for memory override this, and may read ahead.
         """
         images = self.load("train").images
         return (images.index_select(0, wanted) for wanted in rows)  # many times as fast as images[wanted]
@@ -109,7 +109,7 @@ class RenderedData(DataModule):
 
     @abstractmethod
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
-        """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise only what is not in them is looked at."""
+        """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise, only the columns that no attribute has."""
 
     def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
         """What the same noise gives under an intervention; with an empty one, the sample itself."""

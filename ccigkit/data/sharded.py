@@ -34,8 +34,8 @@ AHEAD = 2  # batches that are being decoded while training is busy with the one 
 class Shards(FileData):
     """Tar shards of samples KEY.jpg and KEY.json, the JSON an object of labels; train-000.tar, test-000.tar, ...
 
-    They are decoded once into the cache, which is far smaller than the shards; or read anew in every epoch of a
-    training, from where they lie in the shards. `stream` is for a loop of one's own: it reads the shards in order, each
+    They are decoded once into the cache, which is far smaller than the shards; or, with `streamed`, read again from the
+    shards in every epoch. `stream` is for a loop of one's own: it reads the shards in order, each
     process its own share of them, every sample exactly once per epoch.
 
     Args:

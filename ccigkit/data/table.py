@@ -1,4 +1,4 @@
-"""A folder of one's own images with a table of their attributes; kinds, columns and splits are inferred and said."""
+"""A folder of one's own images with a table of their attributes; kinds and splits are inferred, and reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ccigkit.causal.attributes import Attribute, Attributes, Kind
 from ccigkit.data.files.cache import OnBad
-from ccigkit.data.files.columns import Columns, as_attribute, joined, read_columns, told, unfit
+from ccigkit.data.files.columns import Columns, as_attribute, describe_kinds, joined, read_columns, unfit
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.parquet import ParquetImages, image_column, parquet_blocks, parquet_files, parts_by_file
@@ -26,7 +26,8 @@ class ImageTable(FileData):
     """Any folder of images with a table of attributes: a row per image, a column per attribute.
 
     The table names each image by its path in the folder, its file name, or that without the ending. Kinds are inferred
-    and said once: two values are binary, words and few whole numbers from 0 are categorical, other numbers continuous.
+    and reported once: two values are binary, words and few whole numbers from 0 are categorical, other numbers are
+    continuous.
 
     Args:
         root: the folder with the images, folders in it included, or a .zip of them; or parquet files with images.
@@ -156,4 +157,4 @@ def _report(sheet: Sheet, attributes: Sequence[Attribute], splits: str, unfits: 
     left_out = ", ".join(f"{name} ({why})" for name, why in unfits.items())
     parts = {"images by ": sheet.image, "splits by ": splits, "not taken: ": left_out}
     inferred = (f"{what}{said}" for what, said in parts.items() if said)
-    return "; ".join([f"{sheet.path}: {len(sheet.names)} images", told(attributes), *inferred])
+    return "; ".join([f"{sheet.path}: {len(sheet.names)} images", describe_kinds(attributes), *inferred])

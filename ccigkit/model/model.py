@@ -25,8 +25,8 @@ from ccigkit.pixels import ImageShape
 class Codes:
     """What images [b, c, h, w] are made of: noise u [b, d], attributes z [b, d], style, and the rest.
 
-    The rest, their detail, is what the mechanism does not draw of them: image - drawn. A style is the image mechanism's
-    own affair.
+    The rest, image - drawn, is their detail: what the mechanism does not draw. What a style
+    is depends on the image mechanism.
     """
 
     u: Tensor
@@ -37,7 +37,7 @@ class Codes:
 
 
 class CausalImageModel(nn.Module):
-    """A causal model of attributes and a mechanism of the image: it answers what an image would have been under do().
+    """A causal model of attributes and a mechanism of the image: samples, reconstructions, counterfactuals under do().
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
     {attribute: value}, the value as the table writes it, one for all images or a list of one for each. A tensor [b]
@@ -127,7 +127,7 @@ class CausalImageModel(nn.Module):
         Args:
             codes: what `abduct` gave.
             do: what is set.
-            detail: whether to keep that; else the answer is the drawing alone.
+            detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
             hold: attributes that stay as they are, whatever their causes do.
 
         Raises:
@@ -139,7 +139,7 @@ class CausalImageModel(nn.Module):
         return keep_detail(codes.image, codes.drawn, changed) if detail else changed
 
     def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = ()) -> Tensor:
-        """The attributes [b, d] in own units of the same codes, had `do` been so; as the model reads them without one.
+        """The attributes [b, d] of codes in own units, had `do` been so; without a `do`, as the model reads them.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.

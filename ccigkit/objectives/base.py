@@ -25,7 +25,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Phase:
-    """One update: which parts move, and the named terms whose sum they descend."""
+    """One update: which parts it trains, and the named terms whose sum it minimises."""
 
     name: str
     updates: tuple[str, ...]
@@ -62,7 +62,7 @@ class Objective(Component):
         """Called once, before the first step of a training (not on resuming one)."""
 
     def between(self, step: int) -> None:
-        """Called after every step, for what is not descended: multipliers, refitted noise."""
+        """Called after every step, for what no gradient updates: multipliers, refitted noise."""
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:

@@ -189,8 +189,8 @@ class CCIG(BidirectionalObjective):
     def _judge(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of encoder pairs, of observational generator pairs, and of interventional images by looks alone.
 
-        Latents under do() differ from those of encoder pairs, as they should, and would give these pairs away; so of them
-        only the image is judged.
+        Latents under do() differ from those of encoder pairs, as they should, and would give these pairs away; so only
+        their images are judged.
         """
         new = pairs.new
         real = self.discriminator(pairs.image, pairs.latent)
@@ -199,7 +199,7 @@ class CCIG(BidirectionalObjective):
         return real, fake, looks
 
     def _through_noise(self, image: Tensor) -> Tensor:
-        """Images [b, c, h, w] under noise; without it, `latent_cycle` teaches the generator to hide z where nobody sees it."""
+        """Images [b, c, h, w] under noise: without it, `latent_cycle` lets the generator hide z in faint patterns."""
         return image + self.noise * torch.randn_like(image)
 
     @torch.no_grad()

@@ -64,7 +64,7 @@ class SCM(Component, nn.Module):
     def describe(self, attributes: Attributes) -> None:
         """Take the attributes' kinds and levels, before anything is fitted or loaded; the same again changes nothing.
 
-        An SCM whose mechanisms fit the kind of an attribute builds them here; one that does not, need not know.
+        An SCM whose mechanisms depend on an attribute's kind builds them here; others ignore it.
         """
 
     @property
@@ -91,7 +91,7 @@ class SCM(Component, nn.Module):
         return type(self)(self.size, **options)
 
     def loss(self, z: Tensor, adjacency: Tensor) -> Tensor:
-        """How badly the mechanisms explain observed z [b, d]: the mean square of the noise they leave over.
+        """How badly the mechanisms explain observed z [b, d]: the mean square of the noise.
 
         That is the likelihood of additive noise; an SCM whose noise enters otherwise writes its own.
         """
@@ -109,7 +109,7 @@ class SCM(Component, nn.Module):
     def generation(self, z: Tensor, adjacency: Tensor, u: Tensor, columns: Tensor) -> Tensor:
         """Z [b, d] with the mechanisms of `columns` [d] applied, whose causes stand in z already.
 
-        All mechanisms do as well as those; where they cost much, an SCM overrides this.
+        Applying all mechanisms is correct too, as the others' columns are not used; an SCM overrides this to save time.
         """
         return self.mechanism(z, adjacency, u)
 
@@ -136,7 +136,7 @@ class SCM(Component, nn.Module):
         return torch.where(self._reached(z, adjacency, intervention), changed, z)
 
     def _reached(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
-        """Which of z [b, d] an intervention changes: what it holds at another value, and on from there."""
+        """Which of z [b, d] an intervention changes: what it holds at another value, and the descendants of that."""
         support, free = torch.as_tensor(_support(adjacency), device=z.device, dtype=z.dtype), ~intervention.mask
         reached = intervention.mask & (intervention.values.to(z.dtype) != z)
         for _ in range(longest_path(adjacency)):

@@ -81,8 +81,8 @@ def read_table(path: Path, attributes: Sequence[str] = (), kinds: Mapping[str, K
 
     Args:
         path: the file.
-        attributes: which columns to take; empty for all but a numbering of the rows, and mostly different texts, of
-            which a warning tells.
+        attributes: which columns to take; empty for all but a numbering of the rows and columns of mostly different
+            texts, which a warning names.
         kinds: kinds of attributes, where the inferred ones are wrong.
 
     Raises:
@@ -123,7 +123,9 @@ def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
         names = block
         found = {name: numbers(cells) for name, cells in block.items() if name not in words}
         if late := {name for name, values in found.items() if values is None}:
-            return _compact(path, words | late)  # from the start, as a number does not say how it was written
+            return _compact(
+                path, words | late
+            )  # read again from the start, as a parsed number has lost the way it was written
         for name, cells in block.items():
             if (values := found.get(name)) is not None:
                 arrays.setdefault(name, []).append(values)
@@ -133,10 +135,13 @@ def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
     return {name: texts[name] if name in words else np.concatenate(arrays[name]) for name in names}
 
 
-def told(attributes: Sequence[Attribute]) -> str:
+def describe_kinds(attributes: Sequence[Attribute]) -> str:
     """The attributes by their kinds, for one line: "binary: striped; categorical: shape (flat, long, round)"."""
     named = {kind: [_named(a) for a in attributes if a.kind == kind] for kind in KINDS}
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in named.items() if names)
+
+
+told = describe_kinds  # its former name, for one release
 
 
 def _named(attribute: Attribute) -> str:
@@ -232,7 +237,7 @@ def _natural(word: str) -> tuple[float, str]:
 
 
 def unfit(cells: Cells) -> str:
-    """Why a column is not taken for an attribute of images unasked; empty where it is."""
+    """Why a column is not taken for an attribute of images by itself; empty where it is."""
     words = {"" if cell is None else str(cell).strip() for cell in cells}
     if {"", "nan"} & {word.lower() for word in words}:
         return "has empty cells"
