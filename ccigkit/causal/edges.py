@@ -18,8 +18,18 @@ def parse_edge(edge: Edge, names: Sequence[str] | None = None) -> tuple[str, str
     Where a text holds several arrows, the known names decide which one separates cause and effect; without names, the
     first one does.
 
+    Args:
+        edge: the edge, as a line or as a table.
+        names: the attributes that it may be between; any where none are given.
+
     Raises:
         GraphError: where it is no edge, a name is not among `names`, or they allow more than one reading.
+
+    Example:
+        >>> parse_edge("a -> b")
+        ('a', 'b')
+        >>> parse_edge("x->y -> z", ["x->y", "z"])
+        ('x->y', 'z')
     """
     if not isinstance(edge, str):
         cause, effect, _ = _from_table(edge)

@@ -55,6 +55,10 @@ class CausalModel(nn.Module):
     def fit(self, table: Table, *, seed: int = 0) -> CausalModel:
         """Fit strengths, mechanisms and noise to a table; returns the model itself.
 
+        Args:
+            table: rows of the model's attributes, in its order.
+            seed: seed of the descent.
+
         Raises:
             DataError: where the table has other attributes, or too few rows.
         """
@@ -68,15 +72,30 @@ class CausalModel(nn.Module):
         return self
 
     def abduct(self, values: Tensor) -> Tensor:
-        """The noise [n, d] that made values [n, d]."""
+        """The noise [n, d] that made values [n, d].
+
+        Args:
+            values: rows [n, d] in own units.
+        """
         return self.noise(self._latents(values))
 
     @torch.no_grad()
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
         """Values [n, d] of n new rows, under an intervention if one is given; the same seed gives the same noise.
 
+        Args:
+            n: how many rows.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
+
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
+
+        Example:
+            >>> from ccigkit.testing import toy_model
+            >>> model = toy_model()[0].causal
+            >>> model.sample(2, do={"a": 1.0}, seed=0)[:, 0].tolist()
+            [1.0, 1.0]
         """
         like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
         with seeded(seed, like.device):

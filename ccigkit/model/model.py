@@ -48,6 +48,15 @@ class CausalImageModel(nn.Module):
         image: how the picture follows from them, and back.
         placement: what turns an image into noise and attributes.
         frame: the share of a picture's shorter side that the training images showed.
+
+    Example:
+        >>> from ccigkit.testing import toy_model
+        >>> model, _ = toy_model()
+        >>> image = model.sample(1, seed=0)
+        >>> model.counterfactual(image, do={"b": 1.0}).shape
+        torch.Size([1, 3, 32, 32])
+        >>> torch.equal(model.counterfactual(image, do={}), image)
+        True
     """
 
     def __init__(self, causal: CausalModel, image: ImageMechanism, placement: Placement, *, frame: float = 1.0) -> None:
@@ -132,6 +141,13 @@ class CausalImageModel(nn.Module):
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
+
+        Example:
+            >>> from ccigkit.testing import toy_model
+            >>> model, _ = toy_model()
+            >>> codes = model.imagine(2, seed=0)
+            >>> model.predict(codes, do={"b": 1.0}, hold=["c"]).shape
+            torch.Size([2, 3, 32, 32])
         """
         if not do:
             return codes.image if detail else codes.drawn
@@ -140,6 +156,11 @@ class CausalImageModel(nn.Module):
 
     def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = ()) -> Tensor:
         """The attributes [b, d] of codes in own units, had `do` been so; without a `do`, as the model reads them.
+
+        Args:
+            codes: what `abduct` or `imagine` gave.
+            do: what is set.
+            hold: attributes that stay as they are, whatever their causes do.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -150,6 +171,11 @@ class CausalImageModel(nn.Module):
         """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the same images.
 
         Abduct, act, predict (Pearl, 2009); `detail` as in `predict`.
+
+        Args:
+            image: the images; or one of them.
+            do: what is set, {attribute: value}.
+            detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -165,6 +191,11 @@ class CausalImageModel(nn.Module):
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
         """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same noise.
 
+        Args:
+            n: how many images.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
+
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
@@ -173,6 +204,11 @@ class CausalImageModel(nn.Module):
     @torch.no_grad()
     def imagine(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Codes:
         """The codes of n new images, those that `sample` draws.
+
+        Args:
+            n: how many images.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.

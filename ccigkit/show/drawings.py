@@ -37,6 +37,14 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         path: the file, .png, .jpg or .svg.
         title: what stands above.
         shares: [d, d], how often each arrow is found; arrows are then as strong as that, and labelled with it.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> graph = CausalGraph.from_edges(["sun", "ice"], ["sun -> ice"])
+        >>> with TemporaryDirectory() as folder:
+        ...     save_graph(graph, Path(folder, "graph.svg"), title="what sells ice")
+        ...     ">ice</text>" in Path(folder, "graph.svg").read_text(encoding="utf-8")
+        True
     """
     looks = strengths(graph, shares)
     labels = {} if shares is None else {(c, e): f"{shares[graph.index(c), graph.index(e)]:.0%}" for c, e in looks}

@@ -20,13 +20,32 @@ INK, PAPER = (38, 38, 46), (255, 255, 255)
 
 
 def save_image(image: Tensor, path: str | Path) -> None:
-    """Write one image [c, h, w] or the row-by-row square grid of several [n, c, h, w], in [-1, 1], as a file."""
+    """Write one image [c, h, w] or the row-by-row square grid of several [n, c, h, w], in [-1, 1], as a file.
+
+    Args:
+        image: [c, h, w] or [n, c, h, w], one or three channels.
+        path: the file, .png or .jpg for instance.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     save_image(torch.zeros(4, 3, 8, 8), f"{folder}/grid.png")
+        ...     Image.open(f"{folder}/grid.png").size
+        (24, 24)
+    """
     images = image[None] if image.ndim == 3 else image
     save_picture(_paste(images, ceil(len(images) ** 0.5), gap=2 if len(images) > 1 else 0), Path(path))
 
 
 def save_rows(rows: Sequence[tuple[str, Tensor]], path: Path, heading: str = "", scale: int = 1) -> None:
-    """Write a picture with one labelled row of images [n, c, h, w] per entry."""
+    """Write a picture with one labelled row of images [n, c, h, w] per entry.
+
+    Args:
+        rows: of each row its label and its images, as many in every row.
+        path: the file, .png or .jpg for instance.
+        heading: what stands above.
+        scale: pixels of the picture for each of an image, across and down.
+    """
     picture = _paste(torch.cat([images for _, images in rows]), len(rows[0][1]), scale=scale)
     font = ImageFont.load_default(size=13)
     rows = [(one_line(label), images) for label, images in rows]
