@@ -41,7 +41,7 @@ def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = 
     Raises:
         DataError: where the file is missing, is no image, or is cut short.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     Image.new("RGB", (4, 2), (255, 0, 0)).save(f"{folder}/red.png")
@@ -88,7 +88,7 @@ def spread(size: int, n: int) -> list[int]:
 def to_float(image: Tensor) -> Tensor:
     """uint8 images to [-1, 1].
 
-    Example:
+    Examples:
         >>> to_float(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
         [-1.0, 1.0]
     """
@@ -98,7 +98,7 @@ def to_float(image: Tensor) -> Tensor:
 def to_bytes(image: Tensor) -> Tensor:
     """Images in [-1, 1] to uint8.
 
-    Example:
+    Examples:
         >>> to_bytes(torch.tensor([-1.0, 0.0, 1.0])).tolist()
         [0, 128, 255]
     """

@@ -43,7 +43,7 @@ def check(component: type[Component], **options: Any) -> None:
     Raises:
         AssertionError: naming the law that does not hold.
 
-    Example:
+    Examples:
         >>> from ccigkit.causal.scm.linear import LinearSCM
         >>> check(LinearSCM)
     """
@@ -61,7 +61,7 @@ def toy_table(n: int = 1500, seed: int = 0) -> Table:
         n: how many rows.
         seed: seed of the noise.
 
-    Example:
+    Examples:
         >>> toy_table().names, toy_table(n=100).values.shape
         (('a', 'b', 'c', 'd'), (100, 4))
     """
@@ -81,7 +81,7 @@ def toy_model(
         shape: channels, height and width of the images.
         table: the table whose attributes and graph it has; a toy table, where none is given.
 
-    Example:
+    Examples:
         >>> model, _ = toy_model()
         >>> model.graph.edges
         [('a', 'b'), ('b', 'c'), ('d', 'c')]

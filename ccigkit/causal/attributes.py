@@ -52,7 +52,7 @@ class Attribute:
         spread: standard deviation on that scale.
         levels: the latents that interventions set.
 
-    Example:
+    Examples:
         >>> age = Attribute("age", "continuous", unit="years").fitted(np.array([20.0, 30.0, 40.0]))
         >>> age.low, age.high, age.to_latent(torch.tensor([30.0, 40.0])).tolist()
         (20.0, 40.0, [0.0, 1.0])
@@ -143,7 +143,7 @@ class Attribute:
         Raises:
             ConfigError: where the attribute has no such value.
 
-        Example:
+        Examples:
             >>> shape = Attribute("shape", "categorical", categories=("flat", "round"))
             >>> shape.coded("round"), shape.coded(["flat", "round"]).tolist()
             (1.0, [0.0, 1.0])
@@ -211,7 +211,7 @@ class Attributes(Sequence[Attribute]):
     Args:
         attributes: the attributes; every name once.
 
-    Example:
+    Examples:
         >>> attributes = Table.of({"sun": [1.0, 2.0, 4.0], "wet": [0, 1, 0]}).attributes
         >>> attributes.names, attributes.index("wet")
         (('sun', 'wet'), 1)
@@ -278,7 +278,7 @@ class Attributes(Sequence[Attribute]):
         Raises:
             ConfigError: for an unknown name or an impossible value.
 
-        Example:
+        Examples:
             >>> attributes = Table.of({"sun": [1.0, 2.0, 3.0]}).attributes
             >>> attributes.interventions({"sun": 3.0})
             {0: tensor(1.)}
@@ -321,7 +321,7 @@ class Table:
         Raises:
             DataError: where a column is constant, missing values, or at odds with its kind.
 
-        Example:
+        Examples:
             >>> table = Table.fit([Attribute("sun", "continuous"), Attribute("wet", "binary")], [[1.5, 0], [3.0, 1]])
             >>> table.attributes[0].high, table.latents.round(2).tolist()
             (3.0, [[-0.71, -0.71], [0.71, 0.71]])
@@ -344,7 +344,7 @@ class Table:
         Raises:
             DataError: as `fit`.
 
-        Example:
+        Examples:
             >>> [(a.name, a.kind) for a in Table.of({"sun": [1.5, 3.0], "wet": [0, 1]}).attributes]
             [('sun', 'continuous'), ('wet', 'binary')]
         """
@@ -388,7 +388,7 @@ def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said]
     Raises:
         ConfigError: where a setting is not NAME=VALUE, or names an attribute or a value that does not exist.
 
-    Example:
+    Examples:
         >>> parse_do(["sun=2.5"], Table.of({"sun": [1.0, 4.0]}).attributes)
         {'sun': 2.5}
     """

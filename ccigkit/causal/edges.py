@@ -25,7 +25,7 @@ def parse_edge(edge: Edge, names: Sequence[str] | None = None) -> tuple[str, str
     Raises:
         GraphError: where it is no edge, a name is not among `names`, or they allow more than one reading.
 
-    Example:
+    Examples:
         >>> parse_edge("a -> b")
         ('a', 'b')
         >>> parse_edge("x->y -> z", ["x->y", "z"])

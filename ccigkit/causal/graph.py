@@ -31,7 +31,7 @@ class CausalGraph:
     Raises:
         GraphError: where the graph has a cycle, or its names and matrix do not fit together.
 
-    Example:
+    Examples:
         >>> graph = CausalGraph.from_edges(["sun", "ice", "sales"], ["sun -> ice : -0.5", "ice -> sales"])
         >>> graph.edges
         [('sun', 'ice'), ('ice', 'sales')]
@@ -82,7 +82,7 @@ class CausalGraph:
         Raises:
             GraphError: where a line is no edge, or names an attribute that the graph has not.
 
-        Example:
+        Examples:
             >>> CausalGraph.from_edges(["a", "b"], ["a -> b : 0.7"]).strengths.tolist()
             [[0.0, 0.7], [0.0, 0.0]]
         """
@@ -99,7 +99,7 @@ class CausalGraph:
         Raises:
             GraphError: where a triple names an attribute that the graph has not.
 
-        Example:
+        Examples:
             >>> CausalGraph.from_weights(["a", "b"], [("b", "a", -0.2)]).edges
             [('b', 'a')]
         """
@@ -154,7 +154,7 @@ class CausalGraph:
         Args:
             names: the same names in the order wanted.
 
-        Example:
+        Examples:
             >>> CausalGraph.from_edges(["a", "b"], ["a -> b"]).reordered(["b", "a"]).strengths.tolist()
             [[0.0, 0.0], [1.0, 0.0]]
         """
@@ -171,7 +171,7 @@ class CausalGraph:
             truth: the graph to compare with, over the same names in any order.
             reversal: what an edge the other way round counts.
 
-        Example:
+        Examples:
             >>> truth = CausalGraph.from_edges(["a", "b", "c"], ["a -> b", "b -> c"])
             >>> found = CausalGraph.from_edges(["a", "b", "c"], ["b -> a"])
             >>> found.shd(truth), found.shd(truth, reversal=2)
@@ -183,7 +183,7 @@ class CausalGraph:
     def to_text(self) -> str:
         """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare.
 
-        Example:
+        Examples:
             >>> print(CausalGraph.from_edges(["sales", "sun"], ["sun -> sales : 0.7"]).to_text())
             sun
             sales <- sun (+0.70)
@@ -210,7 +210,7 @@ class CausalGraph:
         Args:
             remarks: what to write beside edges, by (cause, effect).
 
-        Example:
+        Examples:
             >>> print(CausalGraph.from_edges(["a", "b"], ["a -> b"]).to_toml({("a", "b"): "found in 98%"}), end="")
             names = ["a", "b"]
             edges = [
@@ -260,7 +260,7 @@ class Knowledge:
         roots: attributes without a cause.
         leaves: attributes without an effect.
 
-    Example:
+    Examples:
         >>> known = Knowledge(tiers=(("age",), ("wage",)), forbidden=frozenset({("sex", "age")}))
         >>> known.allowed(["age", "sex", "wage"]).astype(int).tolist()
         [[0, 1, 1], [0, 0, 1], [0, 1, 0]]
@@ -303,7 +303,7 @@ class Knowledge:
         Raises:
             GraphError: where the required edges contradict the rest, or form a cycle.
 
-        Example:
+        Examples:
             >>> Knowledge(required=frozenset({("a", "b")})).required_edges(["a", "b"]).tolist()
             [[False, True], [False, False]]
         """
@@ -340,7 +340,7 @@ class Knowledge:
 def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """[d, d], true where column can be reached from row by one edge or more.
 
-    Example:
+    Examples:
         >>> chain = np.array([[False, True, False], [False, False, True], [False, False, False]])
         >>> reachability(chain).astype(int).tolist()
         [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
@@ -368,7 +368,7 @@ def find_cycle(adjacency: npt.NDArray[np.bool_]) -> list[int]:
 def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
     """Positions, causes before effects; among equals the lowest position first (Kahn's algorithm).
 
-    Example:
+    Examples:
         >>> topological_order(np.array([[False, False], [True, False]]))
         [1, 0]
     """
@@ -395,7 +395,7 @@ def acyclic(weights: Matrix, required: npt.NDArray[np.bool_] | None = None) -> n
         weights: [d, d], of which only the size counts; 0 is no edge.
         required: true [d, d] where an edge must stay.
 
-    Example:
+    Examples:
         >>> acyclic(np.array([[0.0, 0.9], [0.4, 0.0]])).astype(int).tolist()
         [[0, 1], [0, 0]]
     """

@@ -30,7 +30,7 @@ class CausalModel(nn.Module):
         structure: the graph over them: `Structure(graph)`.
         scm: the mechanisms along its edges.
 
-    Example:
+    Examples:
         >>> from ccigkit import CausalGraph, CausalModel, Table
         >>> from ccigkit.causal.scm.linear import LinearSCM
         >>> table = Table.of({"sun": [1.0, 2.0, 3.0, 4.0], "ice": [2.1, 3.9, 6.2, 7.8]})
@@ -91,7 +91,7 @@ class CausalModel(nn.Module):
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
 
-        Example:
+        Examples:
             >>> from ccigkit.testing import toy_model
             >>> model = toy_model()[0].causal
             >>> model.sample(2, do={"a": 1.0}, seed=0)[:, 0].tolist()

@@ -18,6 +18,11 @@ class Structure(nn.Module):
     Args:
         graph: the graph, with its strengths as the first weights.
         learns: whether the weights are parameters.
+
+    Examples:
+        >>> graph = CausalGraph.from_edges(["a", "b"], ["a -> b : 0.5"])
+        >>> Structure(graph).adjacency().tolist()
+        [[0.0, 0.5], [0.0, 0.0]]
     """
 
     mask: Tensor

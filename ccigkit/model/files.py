@@ -33,7 +33,7 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         components: the component of each kind with its options, {"scm": {"name": "linear", ...}, ...}; those that the
             model does not have are left out.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> from ccigkit.testing import toy_model
         >>> model, _ = toy_model()

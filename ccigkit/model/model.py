@@ -49,7 +49,7 @@ class CausalImageModel(nn.Module):
         placement: what turns an image into noise and attributes.
         frame: the share of a picture's shorter side that the training images showed.
 
-    Example:
+    Examples:
         >>> from ccigkit.testing import toy_model
         >>> model, _ = toy_model()
         >>> image = model.sample(1, seed=0)
@@ -142,7 +142,7 @@ class CausalImageModel(nn.Module):
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
 
-        Example:
+        Examples:
             >>> from ccigkit.testing import toy_model
             >>> model, _ = toy_model()
             >>> codes = model.imagine(2, seed=0)

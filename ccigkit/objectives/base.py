@@ -25,7 +25,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Phase:
-    """One update: which parts it trains, and the named terms whose sum it minimises."""
+    """One update: which parts it trains, and the named terms whose sum it minimises.
+
+    Args:
+        name: what its terms are called in the log, "name.term".
+        updates: the parts that it trains, by their names in `Objective.parts`.
+        loss: a batch to the terms by name.
+        every: it is played at every so many steps.
+    """
 
     name: str
     updates: tuple[str, ...]

@@ -38,7 +38,7 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         title: what stands above.
         shares: [d, d], how often each arrow is found; arrows are then as strong as that, and labelled with it.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> graph = CausalGraph.from_edges(["sun", "ice"], ["sun -> ice"])
         >>> with TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ def save_image(image: Tensor, path: str | Path) -> None:
         image: [c, h, w] or [n, c, h, w], one or three channels.
         path: the file, .png or .jpg for instance.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     save_image(torch.zeros(4, 3, 8, 8), f"{folder}/grid.png")

@@ -19,14 +19,25 @@ from ccigkit.component.options import options_of
 
 @dataclass(frozen=True)
 class Intervention:
-    """Latents held fixed: `mask` says which, `values` at what; both [d] for a whole batch or [b, d] per sample."""
+    """Latents held fixed: `mask` says which, `values` at what; both [d] for a whole batch or [b, d] per sample.
+
+    Examples:
+        >>> z = torch.zeros(2, 3)
+        >>> Intervention.of({1: 0.5}, z).apply(z).tolist()
+        [[0.0, 0.5, 0.0], [0.0, 0.5, 0.0]]
+    """
 
     mask: Tensor
     values: Tensor
 
     @classmethod
     def of(cls, do: Mapping[int, float | Tensor], like: Tensor) -> Intervention:
-        """{position: latent, a number or [b]} for a batch shaped like z [b, d]."""
+        """{position: latent, a number or [b]} for a batch shaped like z [b, d].
+
+        Args:
+            do: what each position is held at, one value for all rows or one [b] for each.
+            like: latents z [b, d], for their shape and device.
+        """
         mask = torch.zeros(like.shape[-1], dtype=torch.bool, device=like.device)
         values = torch.zeros_like(like)
         for position, latent in do.items():
@@ -129,6 +140,19 @@ class SCM(Component, nn.Module):
 
         The noise is `abduct`'s unless one that made z is given, from `draw_noise` for instance. What the intervention
         does not reach, past what it holds, keeps its value bit for bit.
+
+        Args:
+            z: latents [b, d] as they are.
+            adjacency: [d, d], row causes column, acyclic.
+            intervention: what is held.
+            noise: [b, m] that made z.
+
+        Examples:
+            >>> from ccigkit.causal.scm.linear import LinearSCM
+            >>> adjacency = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+            >>> z = torch.tensor([[1.0, 2.5]])
+            >>> LinearSCM(2).counterfactual(z, adjacency, Intervention.of({0: 0.0}, z)).tolist()
+            [[0.0, 0.5]]
         """
         z = self._own(z)
         noise = self.abduct(z, adjacency) if noise is None else noise
