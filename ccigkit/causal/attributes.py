@@ -92,7 +92,7 @@ class Attribute:
     def _scaled(self, values: Values, low: float, high: float) -> Attribute:
         raw = self._link(torch.as_tensor(values, dtype=torch.float64))
         spread = float(raw.std())
-        if spread < 1e-12:
+        if spread <= 1e-12 * float(raw.abs().max()):  # of its size, as units may be as small as one likes
             raise DataError(f"attribute {self.name} does not vary enough to be learned from; leave it out")
         scaled = replace(self, low=low, high=high, center=float(raw.mean()), spread=spread)
         if self.kind == "continuous":

@@ -136,6 +136,9 @@ def graph(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also fit and keep the causal model along it."),
     ] = None,
+    missing: Annotated[
+        str | None, typer.Option(metavar="refuse|drop", help="What to do with rows that have holes.")
+    ] = None,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
     from ccigkit.commands.graph import GraphRequest, show_graph, table_among
@@ -145,7 +148,8 @@ def graph(
     if table and data:
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
-    resolved = _resolve(config, recipe, names, {}, [word for word in given if word != table])
+    settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
+    resolved = _resolve(config, recipe, names, {}, settings)
     path = Path(table) if table else None
     show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit), _console())
 

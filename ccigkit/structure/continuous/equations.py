@@ -28,6 +28,7 @@ from ccigkit.structure.tables import evenly, rounded
 ModelName = Literal["auto", "linear", "logistic", "mlp"]
 
 NUDGE, RIDGE = 1e-3, 0.01
+FAINT_SPREAD = 0.01  # of raw values, below which no edge can be worth its price
 RAW = "learned on raw values, whose scale can give the order away: with structure.standardise=true the graph may differ"
 
 
@@ -202,6 +203,21 @@ def scaled_rows(table: Table, standardise: bool) -> Values:
     return table.latents if standardise else table.values - table.values.mean(axis=0)
 
 
+def refuse_faint(table: Table, least: float) -> None:
+    """Check that raw values spread enough, in one column at least, that an edge can be found.
+
+    Raises:
+        DataError: where they do not.
+    """
+    spreads = table.values.std(axis=0)
+    most = int(spreads.argmax())
+    if spreads[most] < least:
+        raise DataError(
+            f"without standardise no edge can be found where all values vary so little ({table.names[most]} by "
+            f"{spreads[most]:.1g}, the others by less); use larger units, or structure.standardise=true"
+        )
+
+
 def linear(table: Table, allowed: Support, required: Support, standardise: bool) -> Linear:
     """Linear equations on the covariance of a table."""
     moments = covariance(table) if standardise else np.cov(table.values, rowvar=False).reshape(allowed.shape)
@@ -276,8 +292,11 @@ class ModelLearner(EquationLearner):
         """The equations that were chosen.
 
         Raises:
-            DataError: where logistic equations are asked for, and an attribute has values other than 0 and 1.
+            DataError: where logistic equations are asked for, and an attribute has values other than 0 and 1, and where
+                raw values vary too little.
         """
+        if not self.standardise:
+            refuse_faint(table, FAINT_SPREAD)
         graded = np.flatnonzero(((table.values != 0) & (table.values != 1)).any(axis=0))
         if self.model == "linear" or (self.model == "auto" and len(graded)):
             return linear(table, allowed, required, self.standardise)

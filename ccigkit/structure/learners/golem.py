@@ -12,7 +12,14 @@ from torch import Tensor
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.strengths import Support
 from ccigkit.component.options import Weight
-from ccigkit.structure.continuous.equations import EquationLearner, Equations, Linear, linear, penalised
+from ccigkit.structure.continuous.equations import (
+    EquationLearner,
+    Equations,
+    Linear,
+    linear,
+    penalised,
+    refuse_faint,
+)
 from ccigkit.structure.continuous.owlqn import minimise
 from ccigkit.structure.learners.notears import cyclicity
 
@@ -47,6 +54,8 @@ class Golem(EquationLearner):
         self.likelihood, self.cycles, self.standardise = likelihood, cycles, standardise
 
     def equations(self, table: Table, allowed: Support, required: Support) -> Equations:
+        if not self.standardise:
+            refuse_faint(table, LEAST**0.5)
         least_squares = linear(table, allowed, required, self.standardise)
         found: Equations = EqualVariances(least_squares.moments, allowed, required)
         if self.likelihood == "nv":
