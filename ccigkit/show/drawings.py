@@ -46,10 +46,14 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         ...     ">ice</text>" in Path(folder, "graph.svg").read_text(encoding="utf-8")
         True
     """
-    looks = strengths(graph, shares)
-    labels = {} if shares is None else {(c, e): f"{shares[graph.index(c), graph.index(e)]:.0%}" for c, e in looks}
     drawn = layered(graph, step=STEP)
-    paper = _cut(draw_graph(Paper(), drawn, looks, labels), drawn, above=0.4 if title else 0.0)
+    paper = _cut(draw_graph(Paper(), drawn, strengths(graph, shares)), drawn, above=0.4 if title else 0.0)
+    if shares is not None:
+        for (cause, effect), way in drawn.arrows.items():
+            # where an arrow has a layer to itself, or midway
+            x, y = way[1] if len(way) > 2 else np.mean(way, axis=0)
+            share = f"{shares[graph.index(cause), graph.index(effect)]:.0%}"
+            paper.write(x, y, share, 7, ha="center", bbox=LABEL, zorder=4)
     left, _ = paper.axes.get_xlim()
     paper.write(left + 0.1, -0.28, title, 10, va="top")
     paper.save(path)
@@ -90,7 +94,6 @@ def draw_graph(
     paper: Paper,
     drawn: Layout,
     looks: Mapping[Edge, Mapping[str, Any]],
-    labels: Mapping[Edge, str] | None = None,
     at: Point = (0.0, 0.0),
     scale: float = 1.0,
 ) -> Paper:
@@ -100,9 +103,8 @@ def draw_graph(
         paper: what to draw on.
         drawn: where everything stands.
         looks: of each arrow, what `matplotlib.patches.FancyArrowPatch` takes; `linewidth` in points.
-        labels: what stands on an arrow.
-        at: of the drawing's upper left.
-        scale: of all sizes.
+        at: where the drawing's upper left is to be.
+        scale: factor of all sizes.
     """
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Way
@@ -114,19 +116,13 @@ def draw_graph(
     for name, place in drawn.places.items():
         paper.write(*placed(place), shown(name), 9 * scale, ha="center", bbox=box, zorder=3)
     for edge, look in looks.items():
-        start, *between, end = way = _way(drawn, edge)
-        start, end = _border(start, way[1]), _border(end, way[-2])
-        points = [start, *chain.from_iterable(smooth([start, *between, end]))]
+        way = _way(drawn, edge)
+        way = [_border(way[0], way[1]), *way[1:-1], _border(way[-1], way[-2])]
+        points = [way[0], *chain.from_iterable(smooth(way))]
         codes = [Way.MOVETO] + [Way.CURVE4] * (len(points) - 1)
         size = {"linewidth": scale * look["linewidth"], "mutation_scale": 11 * scale}
         arrow = Way(list(map(placed, points)), codes)
         paper.axes.add_patch(FancyArrowPatch(path=arrow, arrowstyle="-|>", clip_on=False, zorder=2, **{**look, **size}))
-        if labels and labels[edge]:
-            # where an arrow has a layer to itself, or midway
-            middle = (
-                way[1] if len(way) > 2 else (float(np.mean([x for x, _ in way])), float(np.mean([y for _, y in way])))
-            )
-            paper.write(*placed(middle), labels[edge], 7 * scale, ha="center", bbox=LABEL, zorder=4)
     return paper
 
 
