@@ -52,8 +52,21 @@ def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = 
     An image of another shape is cut to a centred square, as large a share of it as the training images showed, and
     resized; or refused where `resize` is false.
 
+    Args:
+        path: the file.
+        model: the model that the image is for; without one, it stays in RGB at its own size.
+        resize: whether an image of another size is cut and resized.
+
     Raises:
         DataError: where the file is missing, is no image, or is cut short.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (4, 2), (255, 0, 0)).save(f"{folder}/red.png")
+        ...     image = read_image(f"{folder}/red.png")
+        >>> image.shape, image[:, 0, 0].tolist()
+        (torch.Size([3, 2, 4]), [1.0, -1.0, -1.0])
     """
     try:
         picture = open_picture(path).convert("L" if model and model.image_shape[0] == 1 else "RGB")
@@ -142,12 +155,22 @@ def spread(size: int, n: int) -> list[int]:
 
 
 def to_float(image: Tensor) -> Tensor:
-    """uint8 images to [-1, 1]."""
+    """uint8 images to [-1, 1].
+
+    Examples:
+        >>> to_float(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+        [-1.0, 1.0]
+    """
     return image.to(torch.float32, copy=True).div_(127.5).sub_(1)  # a copy, so that no caller's floats are changed
 
 
 def to_bytes(image: Tensor) -> Tensor:
-    """Images in [-1, 1] to uint8."""
+    """Images in [-1, 1] to uint8.
+
+    Examples:
+        >>> to_bytes(torch.tensor([-1.0, 0.0, 1.0])).tolist()
+        [0, 128, 255]
+    """
     return image.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -36,8 +36,16 @@ CHAIN = CausalGraph.from_edges(("a", "b", "c", "d"), ["a -> b : 0.9", "b -> c : 
 def check(component: type[Component], **options: Any) -> None:
     """Hold a component class to the laws of its kind, with these options (the others at their defaults).
 
+    Args:
+        component: the class.
+        options: options of the component.
+
     Raises:
         AssertionError: naming the law that does not hold.
+
+    Examples:
+        >>> from ccigkit.causal.scm.linear import LinearSCM
+        >>> check(LinearSCM)
     """
     fault = signature_fault(component)
     assert fault is None, fault
@@ -47,7 +55,16 @@ def check(component: type[Component], **options: Any) -> None:
 
 
 def toy_table(n: int = 1500, seed: int = 0) -> Table:
-    """Rows of the linear model CHAIN with uniform noise, its columns standardised."""
+    """Rows of the linear model CHAIN with uniform noise, its columns standardised.
+
+    Args:
+        n: how many rows.
+        seed: seed of the noise.
+
+    Examples:
+        >>> toy_table().names, toy_table(n=100).values.shape
+        (('a', 'b', 'c', 'd'), (100, 4))
+    """
     random = np.random.default_rng(seed)
     strengths, z = CHAIN.strengths, random.uniform(-1.7, 1.7, (n, 4))
     for j in (1, 2):
@@ -58,7 +75,17 @@ def toy_table(n: int = 1500, seed: int = 0) -> Table:
 def toy_model(
     shape: tuple[int, int, int] = SHAPE, table: Table | None = None
 ) -> tuple[CausalImageModel, Discriminator]:
-    """A small untrained model over a toy table, and a discriminator for it."""
+    """A small untrained model over a toy table, and a discriminator for it.
+
+    Args:
+        shape: channels, height and width of the images.
+        table: the table whose attributes and graph it has; a toy table, where none is given.
+
+    Examples:
+        >>> model, _ = toy_model()
+        >>> model.graph.edges
+        [('a', 'b'), ('b', 'c'), ('d', 'c')]
+    """
     table = table or toy_table()
     graph = table.truth or CausalGraph(table.names, np.zeros((len(table.names),) * 2))
     made = parts(shape, len(table.names))

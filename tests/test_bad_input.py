@@ -174,7 +174,7 @@ def test_a_table_that_is_no_table_is_named() -> None:
     assert "sheet.parquet" in ccigkit("graph", "sheet.parquet").refusal()
     table = write("table.csv", "a,b\n" + "".join(f"{i % 7},{i % 5 + i % 7}.5\n" for i in range(40)))
     assert "knowledge" in ccigkit("graph", table, 'knowledge.roots=["c"]').refusal()
-    assert "written as .toml or .png" in ccigkit("graph", table, "--out", "graph.svg").refusal()
+    assert "written as .toml, .png or .svg" in ccigkit("graph", table, "--out", "graph.pdf").refusal()
     assert "unknown column 'c'" in ccigkit("graph", table, 'data.attributes=["c"]').refusal()
     assert "not both table.csv and --data faces" in ccigkit("graph", table, "--data", "faces").refusal()
 

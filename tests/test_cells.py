@@ -18,7 +18,7 @@ from PIL import Image
 
 from ccigkit.attributes import Attribute, Table
 from ccigkit.data.files.cells import as_attribute, is_hole, numbers
-from ccigkit.data.files.columns import is_table, read_columns, read_table, told
+from ccigkit.data.files.columns import describe_kinds, is_table, read_columns, read_table
 from ccigkit.data.table import ImageTable
 from ccigkit.errors import ConfigError, DataError, UserError
 from tests.helpers import ccigkit, process
@@ -231,10 +231,10 @@ KINDS: dict[str, tuple[list[object], str]] = {
 def test_kinds_of_few_numbers(values: list[object], kind: str, table: Any, pictures: Any) -> None:
     columns = {"v": [values[i % len(values)] for i in range(N)]}
     other = {"size": SIZES}
-    assert kind in told(table(text(other | columns)).attributes)
+    assert kind in describe_kinds(table(text(other | columns)).attributes)
     with pytest.warns(UserWarning, match="images"):
         data = pictures(other | columns)
-    assert kind in told(data.table().attributes)
+    assert kind in describe_kinds(data.table().attributes)
 
 
 @pytest.mark.parametrize("values", [[-1, 0, 1], [1, 2], [1, 2, 3], [0.5, 1.5], [-1, 0], ["a", "b"]])
@@ -351,7 +351,7 @@ def test_what_is_no_text_is_refused_in_one_line(content: bytes, said: str, table
 def test_endings_of_tables(name: str, delimiter: str, table: Any, tmp_path: Path) -> None:
     content = text({"size": SIZES, "colour": COLOURS}, delimiter).encode()
     found = table(gzip.compress(content) if name.lower().endswith("gz") else content, name)
-    assert told(found.attributes) == "categorical: colour (blue, grün, red); continuous: size"
+    assert describe_kinds(found.attributes) == "categorical: colour (blue, grün, red); continuous: size"
     assert is_table(tmp_path / name)
     assert not is_table(tmp_path / f"{name}.txt")
 

@@ -39,6 +39,7 @@ from ccigkit.names import fault, heading, in_file_name, labels, number, one_line
 from ccigkit.show import progress, tables
 from ccigkit.show.drawings import graph_svg
 from ccigkit.show.layout import layered
+from ccigkit.show.paper import Paper
 from ccigkit.show.sheet import correlations
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.learned import Learned
@@ -348,7 +349,9 @@ def test_every_picture_takes_every_name(name: str, tmp_path: Path) -> None:
     save_rows([(name, torch.zeros(1, 3, 8, 8))], tmp_path / "rows.png", name)
     if not fault(name):
         values = np.random.default_rng(0).normal(size=(9, 2))
-        correlations(Table.fit([Attribute(n, "continuous") for n in (name, "other")], values))
+        paper = Paper()
+        correlations(paper, Table.fit([Attribute(n, "continuous") for n in (name, "other")], values))
+        paper.cut(3, 3).save(tmp_path / "map.png")
 
 
 def test_a_formula_is_not_typeset(tmp_path: Path) -> None:

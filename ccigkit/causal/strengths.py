@@ -21,7 +21,7 @@ def covariance(table: Table) -> Matrix:
     """[d, d], of the latents: all that a linear learner ever looks at, whatever the number of rows.
 
     Raises:
-        DataError: where there are too few rows to tell one attribute from the others.
+        DataError: where there are too few rows to separate the attributes.
     """
     rows, size = table.values.shape
     if rows <= size:

@@ -121,7 +121,7 @@ def graph(
     structure: StructureName = None,
     scm: SCMName = None,
     out: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml, .png or .svg; repeatable.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="The true graph, to compare with what is learned.")

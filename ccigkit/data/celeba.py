@@ -47,8 +47,8 @@ class CelebA(FileData):
         limit: use only so many images, spread evenly over the label file; 0 for all.
         on_bad: whether image files that cannot be read are an error (refuse) or are left out (skip).
         cache: folder for the decoded images; empty for `ccigkit` in the user's cache.
-        share_test: share of the images in the test split, where no file says which those are; nobody is then in both
-            splits, if it is known who is who.
+        share_test: share of the images in the test split, where no file says which those are; where
+            identities are known, no person is in both.
         seed: seed of that split.
     """
 
@@ -177,7 +177,7 @@ def _parts(folder: Path, names: list[str]) -> Names | None:
 
 
 def _people(folder: Path, names: list[str]) -> Names | None:
-    """Who is on every image [n] from identity_CelebA, if there is one; an image it lacks shows somebody else."""
+    """The person on every image [n] from identity_CelebA, if there is one; each image it lacks counts as another."""
     if not (path := _find(folder, "identity_CelebA.txt", "identity_CelebA.csv")):
         return None
     person = _read_pairs(path)

@@ -103,8 +103,8 @@ class MorphoMNIST(DataModule):
             )
         counts = {name: len(columns[name]) for name in names} | ({} if images is None else {"images": len(images)})
         if len(set(counts.values())) > 1:
-            told = ", ".join(f"{count} {name}" for name, count in counts.items())
-            raise DataError(f"the {PREFIX[split]} files in {self.root} do not belong together: {told}")
+            counted = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise DataError(f"the {PREFIX[split]} files in {self.root} do not belong together: {counted}")
         return np.stack([columns[name] for name in names], axis=1)
 
     def _idx(self, split: SplitName, what: str, dimensions: int) -> Pixels:

@@ -37,8 +37,8 @@ AHEAD = 2  # batches that are being decoded while training is busy with the one 
 class Shards(FileData):
     """Tar shards of samples KEY.jpg and KEY.json, the JSON an object of labels; train-000.tar, test-000.tar, ...
 
-    They are decoded once into the cache, which is far smaller than the shards; or read anew in every epoch of a
-    training, from where they lie in the shards. `stream` is for a loop of one's own: it reads the shards in order, each
+    They are decoded once into the cache, which is far smaller than the shards; or, with `streamed`, read again from the
+    shards in every epoch. `stream` is for a loop of one's own: it reads the shards in order, each
     process its own share of them, every sample exactly once per epoch.
 
     Args:
@@ -234,15 +234,15 @@ class ShardImages(Images):
         labels: dict[str, Mapping[str, object]] = {}
         lost: list[str] = []
         for path in paths:
-            pictures, told = _listed(path)
+            pictures, described = _listed(path)
             for file, entry in pictures:
-                if (key := _key(file, told)) is None:
+                if (key := _key(file, described)) is None:
                     continue  # another part of a sample
                 name = f"{path.stem}:{key}"
                 if name in entries:
                     raise DataError(f"{place} has {name} twice; remove one of the two")
                 entries[name] = entry
-                if isinstance(label := told.get(key), dict):
+                if isinstance(label := described.get(key), dict):
                     labels[name] = label
                 else:
                     lost.append(name)
@@ -285,7 +285,7 @@ def _listed(path: Path) -> tuple[Listed, dict[str, object]]:
     """
     refuse_html(path, "a tar file")
     pictures: Listed = []
-    told: dict[str, object] = {}
+    described: dict[str, object] = {}
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
@@ -297,13 +297,13 @@ def _listed(path: Path) -> tuple[Listed, dict[str, object]]:
                         (member.name, (str(path), member.offset_data, member.size, path.stat().st_mtime_ns))
                     )
                 elif ending.lower() == "json" and (content := archive.extractfile(member)):
-                    told[key] = json.load(content)
+                    described[key] = json.load(content)
     except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}; if it was cut short, fetch it again") from None
-    return pictures, told
+    return pictures, described
 
 
-def _key(file: str, told: Container[str]) -> str | None:
+def _key(file: str, described: Container[str]) -> str | None:
     """What an image is called, so that its .json has the same name; None where it is another part of a sample.
 
     WebDataset cuts names at the first dot, so 001.mask.png belongs to 001.json; but img.001.jpg to img.001.json.
@@ -311,4 +311,4 @@ def _key(file: str, told: Container[str]) -> str | None:
     whole = file.rpartition(".")[0]
     folder, slash, name = whole.rpartition("/")
     first = folder + slash + name.partition(".")[0]
-    return None if whole not in told and first != whole and first in told else whole
+    return None if whole not in described and first != whole and first in described else whole

@@ -1,4 +1,4 @@
-"""A folder of one's own images with a table of their attributes; kinds, columns and splits are inferred and said."""
+"""A folder of one's own images with a table of their attributes; kinds and splits are inferred, and reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from ccigkit.causal.attributes import Attributes, Kind
 from ccigkit.data.files.cache import OnBad
 from ccigkit.data.files.cells import Missing, is_hole, is_number, read_attributes, unfit, word
-from ccigkit.data.files.columns import Columns, is_table, joined, read_columns, told, written
+from ccigkit.data.files.columns import Columns, describe_kinds, is_table, joined, read_columns, written
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.matching import match_images
@@ -90,7 +90,7 @@ class ImageTable(FileData):
         self._found = Rows(sheet.images, sheet.names[reading.kept], reading.values, kept)
         said = [
             f"{sheet.path}: {len(self._found.names)} images",
-            told(self.attributes),
+            describe_kinds(self.attributes),
             *sheet.said,
             *_said_of(kept, splits),
             *reading.said,

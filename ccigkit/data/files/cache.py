@@ -1,4 +1,4 @@
-"""Images decoded once, into a memory map that every process reads from there ever after.
+"""Images decoded once, into a memory map that every later process reads.
 
 A cache is NAME.npy with a manifest NAME.json beside it; the name holds the preprocess_id and a fingerprint of the
 files. While it is built it is NAME.partial with a journal of the finished chunks, so whoever comes after a kill goes on
@@ -110,7 +110,7 @@ def _open(path: Path, count: int, size: int) -> tuple[Tensor, dict[str, str]] | 
 
 
 def _map(path: Path) -> Pixels:
-    """A map in which a writer changes a copy of his own, or a strictly read-only one where memory is too short for it.
+    """The map, copied on write; or strictly read-only, where memory is too short for that.
 
     Some systems count the first against the memory of the process, though pages that nobody writes to take none.
     """
@@ -267,7 +267,7 @@ def _torch_in_one_thread() -> Iterator[int]:
 
 
 def _progress(total: int) -> Any:
-    """A bar where somebody is watching."""
+    """A progress bar, on a terminal."""
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty() or not total)
 
 

@@ -111,8 +111,8 @@ def read_table(
 
     Args:
         path: the file.
-        attributes: which columns to take; empty for all but a numbering of the rows, and mostly different texts, of
-            which a warning tells.
+        attributes: which columns to take; empty for all but a numbering of the rows and columns of mostly different
+            texts, which a warning names.
         kinds: kinds of attributes, where the inferred ones are wrong.
         missing: whether rows with holes are refused or dropped.
 
@@ -180,11 +180,14 @@ def _plain(cells: Cells) -> Values | None:
     return None if values is None or any("," in cell for cell in cells if isinstance(cell, str)) else values
 
 
-def told(attributes: Sequence[Attribute]) -> str:
+def describe_kinds(attributes: Sequence[Attribute]) -> str:
     """The attributes by their kinds, for one line: "binary: striped; categorical: shape (flat, long, round)"."""
-    named = {kind: [_told(a) for a in attributes if a.kind == kind] for kind in KINDS}
+    named = {kind: [_with_categories(a) for a in attributes if a.kind == kind] for kind in KINDS}
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in named.items() if names)
 
 
-def _told(attribute: Attribute) -> str:
+told = describe_kinds  # its former name, for one release
+
+
+def _with_categories(attribute: Attribute) -> str:
     return f"{attribute.name} ({', '.join(attribute.categories)})" if attribute.categories else attribute.name

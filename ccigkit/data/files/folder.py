@@ -23,9 +23,9 @@ from ccigkit.files import cache_folder, expanded
 
 @dataclass(frozen=True)
 class Rows:
-    """Images [n] by name, with their values [n, d] and their splits [n], if anybody says which those are.
+    """Images [n] by name, with their values [n, d] and their splits [n], where those are given.
 
-    Where nobody does, rows of one group (the pictures of one person, say) stay in one split, if groups [n] are known.
+    Where they are not, rows of one group (the pictures of one person, say) stay in one split, if groups [n] are known.
     """
 
     images: Images

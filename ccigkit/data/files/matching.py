@@ -198,5 +198,5 @@ def _caseless(name: str) -> str:
 
 def _number(name: str) -> str:
     """0007.jpg as 7; empty where it is no number."""
-    told = WHOLE.fullmatch(_stem(name))
-    return told[1].lstrip("0") or "0" if told else ""
+    numbered = WHOLE.fullmatch(_stem(name))
+    return numbered[1].lstrip("0") or "0" if numbered else ""

@@ -74,7 +74,7 @@ def write_rows(path: Path, attributes: Attributes, values: Tensor, beside: Mappi
 
 
 def _written(attribute: Attribute, value: float) -> str:
-    """A value as a table has it: a category by its word, a number in as many digits as tell it from others."""
+    """A value as a table has it: a category by its word, a number in as many digits as make it unique."""
     if attribute.kind == "categorical":
         return attribute.categories[round(value)]
     return f"{value:.8g}"

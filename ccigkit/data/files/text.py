@@ -64,8 +64,8 @@ def form_of(path: Path) -> Form:
         if "\0" in sample:
             raise DataError(f"{path} is not a table of separated text: it holds zero bytes; export it again as .csv")
         usual = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-        if told := SEP.match(sample):
-            delimiter, skipped = told[1], 1
+        if declared := SEP.match(sample):
+            delimiter, skipped = declared[1], 1
         else:
             delimiter, skipped = _delimiter(path, sample, whole, usual), 0
     said = [f"separated by {NAMED.get(delimiter, repr(delimiter))}"] if delimiter != usual else []
