@@ -18,7 +18,8 @@ from scipy import stats
 import ccigkit
 from ccigkit import CausalGraph, CausalModel, Table, normal, shift, soft
 from ccigkit.attributes import Attribute, Attributes, parse_do
-from ccigkit.causal.interventions import Policy, clipped, settled, written
+from ccigkit.causal.do import written
+from ccigkit.causal.interventions import Policy, clipped, settled
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.mixed import MixedSCM
 from ccigkit.causal.structure import Structure

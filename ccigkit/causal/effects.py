@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attributes, Values
-from ccigkit.causal.interventions import Do, Policy, parse_do
+from ccigkit.causal.do import parse_do
+from ccigkit.causal.interventions import Do, Policy
 from ccigkit.errors import ConfigError, DataError
 
 Range = tuple[float, float]

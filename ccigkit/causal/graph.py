@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +30,18 @@ class CausalGraph:
 
     Raises:
         GraphError: where the graph has a cycle, or its names and matrix do not fit together.
+
+    Examples:
+        >>> graph = CausalGraph.from_edges(["sun", "ice", "sales"], ["sun -> ice : -0.5", "ice -> sales"])
+        >>> graph.edges
+        [('sun', 'ice'), ('ice', 'sales')]
+        >>> graph.roots, graph.parents("sales"), graph.descendants("sun")
+        (['sun'], ['ice'], ['ice', 'sales'])
     """
 
     names: tuple[str, ...]
     strengths: Matrix
-    notes: tuple[str, ...] = field(default=(), compare=False)  # what a learner wants said, e.g. the edges it cut
+    notes: tuple[str, ...] = field(default=(), compare=False)  # remarks of the learner to show, e.g. which edges it cut
 
     def __post_init__(self) -> None:
         strengths = np.array(self.strengths, dtype=np.float64)
@@ -67,8 +75,16 @@ class CausalGraph:
 
         An edge may be a table too, {"cause": "a", "effect": "b", "strength": 0.7}, which any names can stand in.
 
+        Args:
+            names: the attributes, in the order of rows and columns.
+            edges: lines or tables, in any order.
+
         Raises:
             GraphError: where a line is no edge, or names an attribute that the graph has not.
+
+        Examples:
+            >>> CausalGraph.from_edges(["a", "b"], ["a -> b : 0.7"]).strengths.tolist()
+            [[0.0, 0.7], [0.0, 0.0]]
         """
         return cls.from_weights(names, [read_edge(edge, names) for edge in edges])
 
@@ -76,8 +92,16 @@ class CausalGraph:
     def from_weights(cls, names: Sequence[str], edges: Iterable[tuple[str, str, float]]) -> CausalGraph:
         """A graph from triples (cause, effect, strength).
 
+        Args:
+            names: the attributes, in the order of rows and columns.
+            edges: the triples; a strength of 0 is no edge.
+
         Raises:
             GraphError: where a triple names an attribute that the graph has not.
+
+        Examples:
+            >>> CausalGraph.from_weights(["a", "b"], [("b", "a", -0.2)]).edges
+            [('b', 'a')]
         """
         names = tuple(names)
         strengths = np.zeros((len(names), len(names)))
@@ -125,7 +149,15 @@ class CausalGraph:
         return self.names.index(name)
 
     def reordered(self, names: Sequence[str]) -> CausalGraph:
-        """The same graph with its attributes in another order."""
+        """The same graph with its attributes in another order.
+
+        Args:
+            names: the same names in the order wanted.
+
+        Examples:
+            >>> CausalGraph.from_edges(["a", "b"], ["a -> b"]).reordered(["b", "a"]).strengths.tolist()
+            [[0.0, 0.0], [1.0, 0.0]]
+        """
         if set(names) != set(self.names):
             missing, extra = set(names) - set(self.names), set(self.names) - set(names)
             raise GraphError(f"the graph is over other attributes: it lacks {sorted(missing)} and adds {sorted(extra)}")
@@ -133,20 +165,37 @@ class CausalGraph:
         return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes)
 
     def shd(self, truth: CausalGraph, *, reversal: Literal[1, 2] = 1) -> int:
-        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option."""
+        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option.
+
+        Args:
+            truth: the graph to compare with, over the same names in any order.
+            reversal: what an edge the other way round counts.
+
+        Examples:
+            >>> truth = CausalGraph.from_edges(["a", "b", "c"], ["a -> b", "b -> c"])
+            >>> found = CausalGraph.from_edges(["a", "b", "c"], ["b -> a"])
+            >>> found.shd(truth), found.shd(truth, reversal=2)
+            (2, 3)
+        """
         differs = self.adjacency != truth.reordered(self.names).adjacency
         return int(differs.sum() if reversal == 2 else np.triu(differs | differs.T).sum())
 
     def to_text(self) -> str:
-        """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare."""
+        """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare.
+
+        Examples:
+            >>> print(CausalGraph.from_edges(["sales", "sun"], ["sun -> sales : 0.7"]).to_text())
+            sun
+            sales <- sun (+0.70)
+        """
         most = max((width(one_line(name)) for name in self.names), default=0)
         lines = []
         for name in self.order:
             j = self.names.index(name)
             strengths = {p: self.strengths[self.names.index(p), j] for p in self.parents(name)}
             causes = ", ".join(f"{one_line(p)} ({strength:+.2f})" for p, strength in strengths.items())
-            told = one_line(name)
-            lines.append(f"{told}{' ' * (most - width(told))} <- {causes}" if causes else told)
+            line = one_line(name)
+            lines.append(f"{line}{' ' * (most - width(line))} <- {causes}" if causes else line)
         return "\n".join(lines)
 
     def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:
@@ -157,6 +206,16 @@ class CausalGraph:
 
         A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
         too, but commented out.
+
+        Args:
+            remarks: what to write beside edges, by (cause, effect).
+
+        Examples:
+            >>> print(CausalGraph.from_edges(["a", "b"], ["a -> b"]).to_toml({("a", "b"): "found in 98%"}), end="")
+            names = ["a", "b"]
+            edges = [
+                "a -> b : 1",  # found in 98%
+            ]
         """
         remarks = remarks or {}
         lines = []
@@ -193,6 +252,18 @@ class Knowledge:
 
     Edges are pairs (cause, effect). Tiers order attributes in time: nothing in a later tier causes anything in an
     earlier one; attributes in no tier are free.
+
+    Args:
+        required: edges that are there.
+        forbidden: edges that are not.
+        tiers: names that come first, second, ...
+        roots: attributes without a cause.
+        leaves: attributes without an effect.
+
+    Examples:
+        >>> known = Knowledge(tiers=(("age",), ("wage",)), forbidden=frozenset({("sex", "age")}))
+        >>> known.allowed(["age", "sex", "wage"]).astype(int).tolist()
+        [[0, 1, 1], [0, 0, 1], [0, 1, 0]]
     """
 
     required: frozenset[tuple[str, str]] = frozenset()
@@ -202,7 +273,11 @@ class Knowledge:
     leaves: frozenset[str] = frozenset()
 
     def allowed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """[d, d], true where an edge from row to column contradicts nothing that is known."""
+        """[d, d], true where an edge from row to column contradicts nothing that is known.
+
+        Args:
+            names: the attributes, in the order of rows and columns.
+        """
         allowed = ~np.eye(len(names), dtype=bool)
         at = {name: i for i, name in enumerate(names)}
         for cause, effect in self._known(self.forbidden, names):
@@ -219,20 +294,32 @@ class Knowledge:
                 allowed[np.ix_(tier, earlier)] = False
         return allowed
 
-    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def required_edges(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
         """[d, d], true where an edge from row to column is required.
+
+        Args:
+            names: the attributes, in the order of rows and columns.
 
         Raises:
             GraphError: where the required edges contradict the rest, or form a cycle.
+
+        Examples:
+            >>> Knowledge(required=frozenset({("a", "b")})).required_edges(["a", "b"]).tolist()
+            [[False, True], [False, False]]
         """
-        needed = np.zeros((len(names), len(names)), dtype=bool)
+        required = np.zeros((len(names), len(names)), dtype=bool)
         for cause, effect in self._known(self.required, names):
-            needed[names.index(cause), names.index(effect)] = True
-        for i, j in np.argwhere(needed & ~self.allowed(names)):
+            required[names.index(cause), names.index(effect)] = True
+        for i, j in np.argwhere(required & ~self.allowed(names)):
             raise GraphError(f"the edge {names[i]} -> {names[j]} is both required and forbidden")
-        if cycle := find_cycle(needed):
+        if cycle := find_cycle(required):
             raise GraphError(f"the required edges form a cycle among {', '.join(names[i] for i in cycle)}")
-        return needed
+        return required
+
+    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """The old name of `required_edges`, for one release."""
+        warnings.warn("Knowledge.needed is called required_edges now", DeprecationWarning, stacklevel=2)
+        return self.required_edges(names)
 
     def __bool__(self) -> bool:
         return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves))
@@ -251,7 +338,13 @@ class Knowledge:
 
 
 def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """[d, d], true where column can be reached from row by one edge or more."""
+    """[d, d], true where column can be reached from row by one edge or more.
+
+    Examples:
+        >>> chain = np.array([[False, True, False], [False, False, True], [False, False, False]])
+        >>> reachability(chain).astype(int).tolist()
+        [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    """
     reach = adjacency.copy()
     for k in range(len(reach)):  # Warshall
         reach |= np.outer(reach[:, k], reach[k])
@@ -273,7 +366,12 @@ def find_cycle(adjacency: npt.NDArray[np.bool_]) -> list[int]:
 
 
 def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
-    """Positions, causes before effects; among equals the lowest position first (Kahn's algorithm)."""
+    """Positions, causes before effects; among equals the lowest position first (Kahn's algorithm).
+
+    Examples:
+        >>> topological_order(np.array([[False, False], [True, False]]))
+        [1, 0]
+    """
     waiting = adjacency.sum(axis=0)
     order: list[int] = []
     left = set(range(len(adjacency)))
@@ -287,18 +385,26 @@ def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
     return order
 
 
-def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+def acyclic(weights: Matrix, required: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
     """[d, d], the edges of a weighted graph that survive when its cycles are broken.
 
     Edges enter from the strongest to the weakest, and one that would close a cycle stays out (so of a cycle the
-    weakest edge goes). Edges that are `needed` enter first.
+    weakest edge goes). Edges that are `required` enter first.
+
+    Args:
+        weights: [d, d], of which only the size counts; 0 is no edge.
+        required: true [d, d] where an edge must stay.
+
+    Examples:
+        >>> acyclic(np.array([[0.0, 0.9], [0.4, 0.0]])).astype(int).tolist()
+        [[0, 1], [0, 0]]
     """
     size = len(weights)
     kept = np.zeros((size, size), dtype=bool)
     reach = np.eye(size, dtype=bool)
     rank = np.abs(weights).astype(float)
-    if needed is not None:
-        rank[needed] = np.inf
+    if required is not None:
+        rank[required] = np.inf
     for flat in np.argsort(-rank, axis=None, kind="stable"):
         i, j = divmod(int(flat), size)
         if rank[i, j] == 0:
@@ -316,4 +422,4 @@ def _all(kind: type | UnionType, value: object) -> bool:
 def honours(graph: CausalGraph, knowledge: Knowledge) -> None:
     """Check that a graph contradicts nothing that is known."""
     assert not (graph.adjacency & ~knowledge.allowed(graph.names)).any(), "forbidden edges and tiers are honoured"
-    assert not (knowledge.needed(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"
+    assert not (knowledge.required_edges(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"

@@ -1,4 +1,4 @@
-"""Interventions: what do() may say of an attribute, read from a command line, and carried out row by row.
+"""Interventions: what do() may say of an attribute, and what it sets row by row.
 
 A hard intervention sets a value. A policy sets one that is drawn, or that follows from the value there would have been:
 stochastic interventions (Correa and Bareinboim 2020) and modified treatment policies (Haneuse and Rotnitzky 2013).
@@ -7,9 +7,8 @@ stochastic interventions (Correa and Bareinboim 2020) and modified treatment pol
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +16,7 @@ import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Attributes, Said
-from ccigkit.errors import ConfigError, one_of
-from ccigkit.names import number
-
-SIGN = re.compile(r"\+=|-=|=|~")
-NORMAL = re.compile(r"\s*[Nn]\s*\(([^,]*),([^,]*)\)\s*")
+from ccigkit.errors import ConfigError
 
 
 class Policy(ABC):
@@ -127,7 +122,7 @@ class Normal(Policy):
         own = attribute.name
         if attribute.kind != "continuous":
             raise ConfigError(
-                f"{own}{self}: {own} is {attribute.kind}, so no normal; {_soft_example(attribute)} draws it"
+                f"{own}{self}: {own} is {attribute.kind}, so no normal; {soft_example(attribute)} draws it"
             )
         below, above = self._ends(attribute)
         if above - below < 0.5:
@@ -167,7 +162,7 @@ class Shift(Policy):
     def check(self, attribute: Attribute) -> None:
         own = attribute.name
         if attribute.kind != "continuous":
-            remedy = f"set it, {own}={attribute.written(1)}, or draw it, {_soft_example(attribute)}"
+            remedy = f"set it, {own}={attribute.written(1)}, or draw it, {soft_example(attribute)}"
             raise ConfigError(f"{own}{self}: {own} is {attribute.kind}, and only numbers can be shifted; {remedy}")
 
     def values(self, attribute: Attribute, natural: Tensor, chance: Tensor) -> Tensor:
@@ -189,12 +184,17 @@ Do = Mapping[str, Said | Sequence[Said] | Tensor | Policy]  # what is set to wha
 def soft(probability: float | Mapping[Said, float]) -> Policy:
     """A stochastic intervention on a label, 1 with this probability; on a category, with a probability for each.
 
+    Args:
+        probability: that of 1; or {category: probability}.
+
     Raises:
         ConfigError: for a probability below 0 or above 1, or several that do not add up to 1.
 
-    Example:
-        >>> from ccigkit import shift, soft
+    Examples:
         >>> do = {"Smiling": soft(0.3), "shape": soft({"round": 0.3, "flat": 0.7}), "length": shift(2)}
+        >>> from ccigkit.causal.do import written
+        >>> written(do)
+        'Smiling~0.3,shape~round:0.3,flat:0.7,length+=2'
     """
     if isinstance(probability, Mapping):
         return Categorical(tuple(probability.items()))
@@ -204,6 +204,10 @@ def soft(probability: float | Mapping[Said, float]) -> Policy:
 def normal(mean: float, deviation: float) -> Policy:
     """A stochastic intervention on a number: a normal, truncated to the range seen in training.
 
+    Args:
+        mean: of the normal before it is truncated, in own units.
+        deviation: its standard deviation, likewise.
+
     Raises:
         ConfigError: for a standard deviation that is not above 0.
     """
@@ -211,7 +215,11 @@ def normal(mean: float, deviation: float) -> Policy:
 
 
 def shift(by: float, *, clip: bool = False) -> Policy:
-    """A shift of a number from what it is without the intervention; `clip` keeps it to the range seen.
+    """A shift of a number from what it is without the intervention.
+
+    Args:
+        by: how much more, in own units; below 0, less.
+        clip: keep it to the range seen, instead of refusing rows that leave it.
 
     Raises:
         ConfigError: where `by` is no finite number.
@@ -258,104 +266,7 @@ def _chance(n: int, seed: int | None, at: int) -> Tensor:
     return torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(mixed))
 
 
-# --- the command line -------------------------------------------------------------------------------------------------
-
-
-def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said | Policy]:
-    """["Smiling=1", "shape=square", "Young~0.3", "length+=2"] as {name: number, category or policy}.
-
-    Behind a name stand `=VALUE`, as the table writes it; `~P`, a probability of 1; `~WORD:P,WORD:P`, one of each
-    category; `~N(MEAN,SD)`; `+=X` or `-=X`.
-
-    Raises:
-        ConfigError: where a setting is none of these, or names an attribute or a value that does not exist.
-    """
-    do: dict[str, Said | Policy] = {}
-    for setting in settings:
-        name, sign, text = _parts(setting, attributes)
-        if name in do:
-            raise ConfigError(f"--do sets {name} twice")
-        do[name] = _said(attributes[attributes.index(name)], sign, text)
-    return do
-
-
-def written(do: Mapping[str, Said | Policy]) -> str:
-    """What is asked, as `--do` has it, settings after commas."""
-    return ",".join(
-        f"{name}{said}" if isinstance(said, Policy) else f"{name}={said if isinstance(said, str) else f'{said:.15g}'}"
-        for name, said in do.items()
-    )
-
-
-def _parts(setting: str, attributes: Attributes) -> tuple[str, str, str]:
-    """NAME, sign and rest; the name may have signs in it: the longest name that is known, if the rest can be said."""
-    known = {**{name.strip(): name for name in attributes.names}, **{name: name for name in attributes.names}}
-    cuts = [(at, sign) for at in range(len(setting)) for sign in ("+=", "-=", "=", "~") if setting.startswith(sign, at)]
-    parts = [(setting[:at], sign, setting[at + len(sign) :]) for at, sign in cuts]
-    found = [(known[n.strip()], sign, text) for n, sign, text in parts if n.strip() in known and text.strip()]
-    if found:
-        return next((part for part in reversed(found) if _possible(*part, attributes)), found[-1])
-    split = SIGN.search(setting)
-    name, text = (setting[: split.start()].strip(), setting[split.end() :].strip()) if split else ("", "")
-    if not name or not text:
-        raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
-    raise ConfigError(one_of("attribute", name, attributes.names))
-
-
-def _possible(name: str, sign: str, text: str, attributes: Attributes) -> bool:
-    try:
-        _said(attributes[attributes.index(name)], sign, text)
-    except ConfigError:
-        return False
-    return True
-
-
-def _said(attribute: Attribute, sign: str, text: str) -> Said | Policy:
-    """What stands behind an attribute's name, and can be done to it."""
-    if sign == "=":
-        code = attribute.coded(text)
-        attribute.intervention(code)
-        return attribute.categories[int(code)] if attribute.kind == "categorical" else float(code)
-    policy = _drawn(attribute, text) if sign == "~" else _shifted(attribute, sign, text)
-    policy.check(attribute)
-    return policy
-
-
-def _shifted(attribute: Attribute, sign: str, text: str) -> Policy:
-    by = number(text)
-    if by is None:
-        raise ConfigError(f"{attribute.name}{sign}{text}: {text!r} is not a number to shift by")
-    return Shift(-by if sign == "-=" else by)
-
-
-def _drawn(attribute: Attribute, text: str) -> Policy:
-    """What stands behind a ~."""
-    if (probability := number(text)) is not None:
-        return Bernoulli(probability)
-    if pair := NORMAL.fullmatch(text):
-        mean, deviation = (number(figure) for figure in pair.groups())
-        if mean is not None and deviation is not None:
-            return Normal(mean, deviation)
-    if attribute.kind == "categorical" and (shares := _shares(text, attribute.categories)) is not None:
-        return Categorical(shares)
-    raise ConfigError(f"{attribute.name}~{text} draws from nothing known; for example {_soft_example(attribute)}")
-
-
-def _shares(text: str, categories: Sequence[str]) -> tuple[tuple[str, float], ...] | None:
-    """CATEGORY:P,CATEGORY:P as pairs, where a category may have colons and commas in it; None where it is not that."""
-    text = text.strip()
-    for category in sorted(categories, key=len, reverse=True):
-        rest = text.removeprefix(category).lstrip()
-        if not text.startswith(category) or not rest.startswith(":"):
-            continue
-        figure, comma, others = rest[1:].partition(",")
-        share, more = number(figure), _shares(others, categories) if comma else ()
-        if share is not None and more is not None:
-            return ((category, share), *more)
-    return None
-
-
-def _soft_example(attribute: Attribute) -> str:
+def soft_example(attribute: Attribute) -> str:
     """A setting that draws the attribute."""
     if attribute.kind == "continuous":
         return f"{attribute.name}~N({(attribute.low + attribute.high) / 2:.3g},{attribute.spread:.3g})"

@@ -16,7 +16,7 @@ from ccigkit.causal.interventions import Do, settled
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
-from ccigkit.descend import descend
+from ccigkit.descend import descend, falling
 from ccigkit.errors import ConfigError, DataError
 
 STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
@@ -41,7 +41,7 @@ class TellsProbability(Protocol):
 
 
 class CausalModel(nn.Module):
-    """What causes what among the attributes of a table, and how: it answers what would be, and would have been, so.
+    """Attributes of a table, the graph over them, the mechanisms along it: samples, interventions, counterfactuals.
 
     Values [n, d] are in the attributes' own units: numbers, labels 0 and 1, codes of categories. Interventions are
     {attribute: value}, one value for all rows or one [n] for each, or a policy: `ccigkit.soft(0.3)`,
@@ -52,7 +52,7 @@ class CausalModel(nn.Module):
         structure: the graph over them: `Structure(graph)`.
         scm: the mechanisms along its edges.
 
-    Example:
+    Examples:
         >>> from ccigkit import CausalGraph, CausalModel, Table
         >>> from ccigkit.causal.scm.linear import LinearSCM
         >>> table = Table.of({"sun": [1.0, 2.0, 3.0, 4.0], "ice": [2.1, 3.9, 6.2, 7.8]})
@@ -77,6 +77,10 @@ class CausalModel(nn.Module):
     def fit(self, table: Table, *, seed: int = 0) -> CausalModel:
         """Fit strengths, mechanisms and noise to a table; returns the model itself.
 
+        Args:
+            table: rows of the model's attributes, in its order.
+            seed: seed of the descent.
+
         Raises:
             DataError: where the table has other attributes, or too few rows.
         """
@@ -90,7 +94,11 @@ class CausalModel(nn.Module):
         return self
 
     def abduct(self, values: Tensor) -> Tensor:
-        """The noise [n, d] that made values [n, d]."""
+        """The noise [n, d] that made values [n, d].
+
+        Args:
+            values: rows [n, d] in own units.
+        """
         return self.noise(self._latents(values))
 
     @torch.no_grad()
@@ -99,8 +107,19 @@ class CausalModel(nn.Module):
 
         They are the rows of the same seed without an intervention as they would have been under it.
 
+        Args:
+            n: how many rows.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise and of what `do` draws; None for new ones at every call.
+
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
+
+        Examples:
+            >>> from ccigkit.testing import toy_model
+            >>> model = toy_model()[0].causal
+            >>> model.sample(2, do={"a": 1.0}, seed=0)[:, 0].tolist()
+            [1.0, 1.0]
         """
         with seeded(seed, self.scm.quantiles.device):
             z, hard = self.imagine(n, do or {}, seed=seed)
@@ -135,7 +154,14 @@ class CausalModel(nn.Module):
         """P(attribute `name` is at each of its levels | row, do) [n, k], of rows [n, d] and a label or a category.
 
         Where `counterfactual` draws an answer, this is how likely each is. What `do` draws is drawn as there. Where its
-        causes are uncertain in the other world, too, it is a mean over so many `draws`.
+        causes are uncertain in the other world, too, it is a mean over draws of them.
+
+        Args:
+            values: rows [n, d] as they are.
+            do: what is set.
+            name: the label or category.
+            seed: seed of what is drawn.
+            draws: how many draws of uncertain causes.
 
         Raises:
             ConfigError: for an SCM whose noise gives labels no probability, or an attribute that has none.
@@ -238,12 +264,12 @@ class CausalModel(nn.Module):
         """
         adjacency = self.structure.adjacency().detach()
 
-        def loss() -> Tensor:
+        def loss(step: int) -> Tensor:
             rows = torch.randint(len(latents), (BATCH,), device=latents.device)
             return self.scm.loss(latents[rows], adjacency)
 
         with torch.autocast(latents.device.type, enabled=False):
-            descend(list(self.scm.parameters()), loss, steps=steps, rate=RATE)
+            descend(self.scm.parameters(), loss, steps=steps, rate=RATE, schedule=falling)
         self.scm.fit_noise(some(latents), adjacency)
 
     def _holding(self, values: Tensor, hard: Mapping[str, Tensor]) -> Tensor:
@@ -260,13 +286,13 @@ class CausalModel(nn.Module):
 
 
 def some(latents: Tensor, rows: int = 16_384) -> Tensor:
-    """Rows enough of a table [n, d] to tell a distribution by, from all over it."""
+    """Rows of a table [n, d], evenly spread, enough to estimate a distribution."""
     return latents[:: max(1, len(latents) // rows)]
 
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Random numbers of a seed, of which nothing outside notices; None takes them as they come."""
+    """Random numbers from a seed, without changing the global generators; None leaves them as they are."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if seed is not None:
             torch.manual_seed(seed)

@@ -11,7 +11,8 @@ from rich.console import Console
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Attributes, Said
-from ccigkit.causal.interventions import Do, Policy, clipped, parse_do, settled, written
+from ccigkit.causal.do import parse_do, written
+from ccigkit.causal.interventions import Do, Policy, clipped, settled
 from ccigkit.causal.model import CausalModel
 from ccigkit.data.files.rows import read_rows, write_rows
 from ccigkit.errors import ConfigError

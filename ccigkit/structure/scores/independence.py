@@ -24,7 +24,13 @@ SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
 
 
 class Independence(ABC):
-    """A test of whether x and y are independent given others; the same question is worked out once."""
+    """A test of whether x and y are independent given others; the same question is worked out once.
+
+    >>> chain = np.array([[1.0, 0.8, 0.64], [0.8, 1.0, 0.8], [0.64, 0.8, 1.0]])
+    >>> test = FisherZ(chain, 100)
+    >>> test(0, 2, ()) < 0.01, test(0, 2, (1,)) > 0.99
+    (True, True)
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], float] = {}
@@ -95,7 +101,7 @@ class Mixed(Independence):
 
     def __init__(self, table: Table) -> None:
         super().__init__()
-        self.score = indicators(table, penalty=0.0)  # without a price a score is a log-likelihood
+        self.score = indicators(table, penalty=0.0)  # without a penalty a score is a log-likelihood
 
     def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
         gain = self.score.local(x, (*given, y)) - self.score.local(x, given)
