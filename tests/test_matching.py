@@ -174,6 +174,12 @@ def test_folds_of_a_cross_validation_are_no_split_unless_wanted(tmp_path: Path, 
         assert (len(data.load("train")), len(data.load("test"))) == (4, 4)
 
 
+def test_a_hole_in_a_column_of_splits_is_one_line(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", FLAT, {"file": FLAT, "split": ["train", "test", ""] * 4})
+    with pytest.raises(DataError, match="split says '', but a split is train, valid or test; .* data.split=none"):
+        table()
+
+
 def test_a_column_of_splits_can_be_switched_off(tmp_path: Path, table: Any) -> None:
     write(tmp_path / "D", FLAT, {"which": FLAT, "split": ["train"] * 8 + ["test"] * 4})
     assert len(table().load("test")) == 4

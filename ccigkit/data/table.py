@@ -11,13 +11,14 @@ import numpy as np
 
 from ccigkit.causal.attributes import Attributes, Kind
 from ccigkit.data.files.cache import OnBad
-from ccigkit.data.files.cells import Missing, is_hole, is_number, read_attributes, unfit, word
+from ccigkit.data.files.cells import Missing, read_attributes, unfit
 from ccigkit.data.files.columns import Columns, is_table, joined, read_columns, told, written
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.matching import match_images
 from ccigkit.data.files.parquet import ParquetImages, image_columns, parquet_blocks, parquet_files, parts_by_file
 from ccigkit.data.files.sources import FOREIGN, PARTS, SUFFIXES, ImageFiles, Images, Names
+from ccigkit.data.files.spelling import is_hole, is_number, word
 from ccigkit.errors import DataError, one_of
 from ccigkit.files import expanded
 
@@ -208,7 +209,7 @@ def _parts(sheet: Sheet, column: str) -> Names | None:
     if not column:
         return None if sheet.image else parts_by_file(sheet.names.tolist())
     words = [re.sub(r"\.0+$", "", word(cell).lower()) for cell in sheet.columns[column]]
-    if odd := next((text for text in words if text not in PARTS), None):
+    if (odd := next((text for text in words if text not in PARTS), None)) is not None:
         raise DataError(
             f"{sheet.path}: {column} says {odd!r}, but a split is train, valid or test; "
             "data.split=COLUMN names another column, data.split=none draws one"

@@ -24,6 +24,7 @@ from ccigkit.data.files.cells import (
     words_of,
 )
 from ccigkit.data.files.parquet import parquet_blocks
+from ccigkit.data.files.spelling import DRESSED
 from ccigkit.data.files.text import Form, form_of, refuse_headless, text_rows
 from ccigkit.errors import DataError, one_of
 from ccigkit.names import heading
@@ -175,9 +176,10 @@ def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
 
 
 def _plain(cells: Cells) -> Values | None:
-    """Cells [n] as numbers; None where one is a word or has a comma, of which a whole column decides the meaning."""
+    """Cells [n] as numbers; None where one is a word or is so written that a whole column decides the meaning."""
     values = numbers(cells)
-    return None if values is None or any("," in cell for cell in cells if isinstance(cell, str)) else values
+    odd = any(DRESSED.search(cell.strip()) for cell in cells if isinstance(cell, str))
+    return None if values is None or odd else values
 
 
 def told(attributes: Sequence[Attribute]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ccigkit.data.files.cells import Cells, is_hole, nested, word, words_of
+from ccigkit.data.files.cells import Cells, nested, words_of
 from ccigkit.data.files.sources import SUFFIXES
+from ccigkit.data.files.spelling import is_hole, word
 from ccigkit.errors import DataError
 
 Parts = tuple[str, ...]  # of a path: its folders and its file name

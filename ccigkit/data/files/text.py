@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ccigkit.data.files.cells import is_hole, is_number
 from ccigkit.data.files.sources import SUFFIXES, refuse_html
+from ccigkit.data.files.spelling import is_hole, is_number
 from ccigkit.errors import DataError
 
 NAMED = {",": "commas", ";": "semicolons", "\t": "tabs"}  # the delimiters that are looked for

@@ -1,0 +1,109 @@
+"""How programs and people spell numbers and nothing, and what is said of columns that may mean something else."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ccigkit.attributes import Table
+from ccigkit.data.files.columns import read_table
+from ccigkit.data.files.spelling import word
+from ccigkit.errors import DataError
+
+N = 12
+SIZES = [1.5, 2.25, -3.0, 0.5, 10.75, 2.5, 1.25, 0.125, 7.0, 12.5, 3.5, 8.25]
+
+
+@pytest.fixture
+def column(tmp_path: Path) -> Callable[..., tuple[Table, str]]:
+    """A table of sizes and these cells in a column `v`, and what was said of it."""
+
+    def read(cells: Sequence[object], **options: Any) -> tuple[Table, str]:
+        lines = [f'{0.5 * i * i}\t"{cell}"' for i, cell in enumerate(cells)]
+        (tmp_path / "t.tsv").write_text("\n".join(["size\tv", *lines]), encoding="utf-8")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            return read_table(tmp_path / "t.tsv", **options), " ".join(str(warning.message) for warning in said)
+
+    return read
+
+
+@pytest.mark.parametrize("hole", ["-", "--", "–", ".", "..", "n.a.", "k.A.", "#NV", "1.#QNAN", r"\N", "#N/A N/A"])
+@pytest.mark.parametrize("filled", [SIZES, ["red", "blue"] * 6])
+def test_marks_for_nothing_are_holes(hole: str, filled: list[object], column: Any) -> None:
+    with pytest.raises(DataError, match="v is empty"):
+        column([*filled[:4], hole, *filled[5:]])
+    dropped, _ = column([*filled[:4], hole, *filled[5:]], missing="drop")
+    assert len(dropped.values) == N - 1
+
+
+def test_minus_beside_plus_is_a_word(column: Any) -> None:
+    table, _ = column(["+", "-"] * 6)
+    assert table.attributes[1].categories == ("+", "-")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: f"{x}".replace("-", "−"),
+        lambda x: f"{x}%",
+        lambda x: f"{x} %",
+        lambda x: f"{x}\u00a0%".replace(".", ","),
+        lambda x: f"\u200b{x}\u200e",
+        lambda x: f"\u00a0{x}\ufeff",
+        lambda x: f"{10000 * x:,.1f}".replace(",", "\u202f"),
+        lambda x: f"{10000 * x:,.1f}".replace(",", "\u00a0").replace(".", ","),
+        lambda x: f"{10000 * x:,.1f}".replace(",", "’"),
+    ],
+)
+def test_numbers_as_print_and_spreadsheets_write_them(write: Callable[[float], str], column: Any) -> None:
+    cells = [write(size) for size in SIZES]
+    table, said = column(cells)
+    assert [attribute.kind for attribute in table.attributes] == ["continuous", "continuous"]
+    np.testing.assert_allclose(table.values[:, 1], np.multiply(SIZES, table.values[0, 1] / SIZES[0]))
+    assert ("v has numbers such as" in said) == any(mark in cells[4].strip("\u00a0") for mark in "%\u202f\u00a0’")
+
+
+def test_percents_beside_none_are_no_numbers(column: Any) -> None:
+    with pytest.raises(DataError, match="'5%' in row 2"):
+        column([0.05, "5%", *SIZES[2:]])
+
+
+def test_percents_beside_none_are_seen_in_a_long_table(column: Any) -> None:
+    with pytest.raises(DataError, match="most others are numbers"):
+        column([f"{i}%" if i < 200 else str(i) for i in range(20_000)])
+
+
+def test_words_that_look_alike_are_one_word_or_told(column: Any) -> None:
+    table, _ = column(["gr\u00fcn", "gru\u0308n", "rot", "rot\u200b"] * 3)
+    assert table.attributes[1].categories == ("gr\u00fcn", "rot")
+    table, said = column(["Ja", "ja", "Nein"] * 4)
+    assert table.attributes[1].categories == ("Ja", "Nein", "ja")
+    assert "v has categories that differ only in capitals or blanks: Ja, ja" in said
+
+
+def test_codes_and_numbers_of_no_answer_are_told(column: Any) -> None:
+    _, said = column([f"{i * i:05d}" for i in range(N)])
+    assert "v is read as numbers but has 00000; codes are 'data.kinds={v = \"categorical\"}'" in said
+    for odd in (-999, 99, 9999):
+        _, said = column([*SIZES[:-1], odd])
+        assert f"v has {odd} in 1 rows, far from all others; if that means a hole, write NA for it" in said
+    _, said = column([*SIZES[:-1], 9])
+    assert said == ""
+
+
+def test_what_is_left_out_is_told_with_an_example(column: Any) -> None:
+    _, said = column([f"{60 + i} kg" for i in range(N)])
+    assert "not taken: 'v' (12 different texts, such as '60 kg')" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"), [("−5", "-5"), ("a−b", "a−b"), (" \ufeffa\u200e ", "a"), ("👩\u200d👧", "👩\u200d👧")]
+)
+def test_only_what_is_not_seen_is_taken_off_a_word(text: str, bare: str) -> None:
+    assert word(text) == bare
