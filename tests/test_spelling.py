@@ -107,3 +107,46 @@ def test_what_is_left_out_is_told_with_an_example(column: Any) -> None:
 )
 def test_only_what_is_not_seen_is_taken_off_a_word(text: str, bare: str) -> None:
     assert word(text) == bare
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+ROWS = [f"{i + 1},{x},{x * x}" for i, x in enumerate(SIZES)]
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("a,b\n" + "\n".join(ROWS), ("a", "b")),  # as R numbers rows
+        ("n,a,b,,\n" + "\n".join(ROWS), ("a", "b")),
+        ("n|a|b\n" + "\n".join(ROWS).replace(",", "|"), ("a", "b")),
+        ("n,\ufeffa\u200b,gro\u0308\u00dfe\n" + "\n".join(ROWS), ("a", "gr\u00f6\u00dfe")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_headers_as_programs_write_them(content: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    found = read_table(tmp_path / "t.csv")
+    assert found.names == names
+    np.testing.assert_allclose(found.values[:, 0], SIZES)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Made by me\na,b\n1,2\n", "row 2: 2 cells, but the header has 1; .* delete what stands above them"),
+        ("a,b\n1,2\n3,4\nSource: me\n", "row 4: 1 cells, but the header has 2; mend or delete that row"),
+        ("a,b\n7,2,1\n3,4,1\n", "row 2: 3 cells, but the header has 2; the first line must be the names"),
+        ("gr\u00f6\u00dfe,gro\u0308\u00dfe\n1,2\n3,5\n", "two columns named 'gr\u00f6\u00dfe'"),
+    ],
+)
+def test_lines_that_are_no_rows_are_told_with_the_remedy(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_name_says_gz_of_what_is_not_compressed(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rename it, without .gz, if it is not compressed"):
+        read_table(tmp_path / "t.csv.gz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ccigkit.data.files.spelling import is_hole, is_number, word
 from ccigkit.errors import DataError, one_of
 from ccigkit.files import expanded
 
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".sav", ".dta", ".rds", ".json", ".txt", ".xml")  # not read
 SPLIT = ("split", "partition", "subset", "fold")  # what a column of splits is called
 
 
@@ -146,7 +148,9 @@ def _only_table(folder: Path) -> Path:
     tables = sorted(path for path in folder.iterdir() if is_table(path) and not path.name.startswith((".", "~$")))
     if len(tables) != 1:
         what = f"{len(tables)} tables ({', '.join(path.name for path in tables)})" if tables else "no .csv or .parquet"
-        raise DataError(f"{folder} has {what}; name the one of the images: data.labels=FILE")
+        others = () if tables else (path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in SHEETS)
+        export = "".join(f"; {name} must be exported as .csv" for name in islice(others, 1))
+        raise DataError(f"{folder} has {what}{export}; name the one of the images: data.labels=FILE")
     return tables[0]
 
 

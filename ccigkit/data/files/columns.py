@@ -72,9 +72,11 @@ def blocks(path: Path) -> Iterator[Columns]:
     names = [heading(name) for name in next(rows, [])]
     number = 2
     while block := list(islice(rows, ROWS)):
+        if number == 2:
+            names = _fitted(names, block)
         for at, row in enumerate(block, number):
             if len(row) < len(names) or any(map(str.strip, row[len(names) :])):
-                raise DataError(f"{path}, row {at}: {len(row)} cells, but the header has {len(names)}")
+                raise _ragged(path, names, row, at)
         if number == 2:
             refuse_headless(path, names, block)
             _refuse_twice(path, names)
@@ -82,6 +84,25 @@ def blocks(path: Path) -> Iterator[Columns]:
         yield dict(_named(path, names, block))
     if number == 2:
         raise DataError(f"{path} needs a header and at least one row")
+
+
+def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names [d] for all the cells of rows: with one for the numbers of rows, which R writes without, and not more."""
+    more = all(len(row) == len(names) + 1 for row in rows)
+    if more and [row[0].strip() for row in rows] == [str(at) for at in range(1, len(rows) + 1)]:
+        return ["", *names]
+    widest, last = max(map(len, rows)), len(names)
+    while last > widest and not names[last - 1]:
+        last -= 1
+    return list(names[:last])
+
+
+def _ragged(path: Path, names: Sequence[str], row: Sequence[str], at: int) -> DataError:
+    """What to do about a row that is longer or shorter than the header."""
+    mend = "mend or delete that row, and put what has the delimiter in it in quotation marks"
+    if at == 2 and len(row) != len(names):
+        mend = "the first line must be the names of all columns: delete what stands above them"
+    return DataError(f"{path}, row {at}: {len(row)} cells, but the header has {len(names)}; {mend}")
 
 
 def _refuse_twice(path: Path, names: Sequence[str]) -> None:
@@ -137,7 +158,8 @@ def read_table(
     chosen = list(attributes) or [name for name in columns if name not in apart]
     left_out = ", ".join(f"{name!r} ({why})" for name, why in apart.items())
     if not chosen:
-        raise DataError(f"{path}: no column can be an attribute: {left_out}")
+        alone = "; columns are parted by commas, semicolons, tabs or bars" if len(columns) == 1 else ""
+        raise DataError(f"{path}: no column can be an attribute: {left_out}{alone}")
     form = written(path)
     reading = read_attributes(columns, chosen, kinds, missing, path, semicolons=form.delimiter == ";")
     table = Table.fit(reading.attributes, reading.values)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ccigkit.names import UNSEEN
+
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 HOLES = frozenset(  # as people, spreadsheets, statistics programs and data bases write nothing
     [
@@ -26,7 +28,6 @@ GAPPED = re.compile(rf"[+-]?[1-9]\d{{0,2}}([{GAPS}])\d{{3}}(\1\d{{3}})*([.,]\d+)
 PERCENT = re.compile(rf"(.*\d[.,]?)[ {GAPS}]?%")
 PADDED = re.compile(r"[+-]?0\d+")  # 007, which may be a code
 DRESSED = re.compile(rf"[,%{GAPS}]|^[+-]?0\d")  # what only a whole column gives its meaning
-UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 MINUS = "\N{MINUS SIGN}"
 
 
