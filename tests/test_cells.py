@@ -19,7 +19,7 @@ from PIL import Image
 from ccigkit.attributes import Attribute, Table
 from ccigkit.data.files.cells import as_attribute, numbers
 from ccigkit.data.files.columns import is_table, read_columns, read_table, told
-from ccigkit.data.files.spelling import is_hole
+from ccigkit.data.files.spelling import bare, is_hole
 from ccigkit.data.table import ImageTable
 from ccigkit.errors import ConfigError, DataError, UserError
 from tests.helpers import ccigkit, process
@@ -436,7 +436,7 @@ def test_parquet_types_are_the_kinds_of_their_text(tmp_path: Path) -> None:
 # --- anything ---------------------------------------------------------------------------------------------------------
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8).filter(
-    lambda word: not is_hole(word.strip()) and word.strip() == word and numbers([word]) is None
+    lambda word: not is_hole(word) and bare(word) == word and numbers([word]) is None
 )
 FORMS = {
     "delimiter": st.sampled_from([",", ";", "\t"]),

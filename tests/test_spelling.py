@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ccigkit.attributes import Table
+from ccigkit.attributes import Attribute, Attributes, Table, parse_do
 from ccigkit.data.files.columns import read_table
+from ccigkit.data.files.rows import read_rows
 from ccigkit.data.files.spelling import word
-from ccigkit.errors import DataError
+from ccigkit.errors import ConfigError, DataError
 
 N = 12
 SIZES = [1.5, 2.25, -3.0, 0.5, 10.75, 2.5, 1.25, 0.125, 7.0, 12.5, 3.5, 8.25]
@@ -80,11 +81,12 @@ def test_percents_beside_none_are_seen_in_a_long_table(column: Any) -> None:
 
 
 def test_words_that_look_alike_are_one_word_or_told(column: Any) -> None:
-    table, _ = column(["gr\u00fcn", "gru\u0308n", "rot", "rot\u200b"] * 3)
-    assert table.attributes[1].categories == ("gr\u00fcn", "rot")
+    table, said = column(["gr\u00fcn", "gru\u0308n", "rot", "rot\u200b"] * 3)
+    assert table.attributes[1].categories == ("gru\u0308n", "gr\u00fcn", "rot")
+    assert "how accents are made: gru\u0308n, gr\u00fcn" in said
     table, said = column(["Ja", "ja", "Nein"] * 4)
     assert table.attributes[1].categories == ("Ja", "Nein", "ja")
-    assert "v has categories that differ only in capitals or blanks: Ja, ja" in said
+    assert "v has categories that differ only in capitals, blanks or how accents are made: Ja, ja" in said
 
 
 def test_codes_and_numbers_of_no_answer_are_told(column: Any) -> None:
@@ -150,3 +152,42 @@ def test_a_name_says_gz_of_what_is_not_compressed(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"rename it, without .gz, if it is not compressed"):
         read_table(tmp_path / "t.csv.gz")
+
+
+# --- questions to a model ---------------------------------------------------------------------------------------------
+
+
+ALIVE = Attribute("alive", "binary", levels=(-1.0, 1.0))
+
+
+def test_truths_and_names_are_set_as_the_table_and_a_keyboard_write_them() -> None:
+    attributes = Attributes([Attribute("gr\u00f6\u00dfe", "continuous", low=-9.0, high=9.0), ALIVE])
+    for text, value in (("TRUE", 1.0), ("false", 0.0), ("yes", 1.0), ("1", 1.0)):
+        assert parse_do([f"alive={text}"], attributes) == {"alive": value}
+    assert parse_do(["gro\u0308\u00dfe=1"], attributes) == {"gr\u00f6\u00dfe": 1.0}
+    with pytest.raises(ConfigError, match="'1,5' is not a value of the continuous gr\u00f6\u00dfe; it is a number"):
+        parse_do(["gr\u00f6\u00dfe=1,5"], attributes)
+    with pytest.raises(ConfigError, match="'maybe' is not a value of the binary alive; it is one of 0, 1, true, false"):
+        parse_do(["alive=maybe"], attributes)
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ("a;b\n1,234;-\n", [1.234, 1.0]),  # one row with a semicolon says that its comma is a decimal's
+        ("a,b\n−2.5,+\n", [-2.5, 0.0]),
+        ("a,b\n1.5%,+\n", [1.5, 0.0]),
+    ],
+)
+def test_rows_asked_about_are_read_as_those_learned_from(content: str, values: list[float], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    known = Attributes([Attribute("a", "continuous"), Attribute("b", "categorical", categories=("+", "-"))])
+    _, read = read_rows(tmp_path / "t.csv", known)
+    assert read.tolist() == [values]
+
+
+@pytest.mark.parametrize("cells", [["1.5", '"2,5"'], ["true", "5"]])
+def test_rows_of_numbers_that_do_not_go_together_are_one_line(cells: list[str], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["a,b", *(f"{cell},1" for cell in cells)]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"a is .* in a row, and it must be a number"):
+        read_rows(tmp_path / "t.csv", Attributes([Attribute("a", "continuous")]))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ccigkit.errors import ConfigError, DataError, one_of
-from ccigkit.names import fault, number
+from ccigkit.names import TRUTHS, composed, fault, number
 
 if TYPE_CHECKING:
     from ccigkit.causal.graph import CausalGraph
@@ -135,8 +135,11 @@ class Attribute:
             found = self._category(value, figure) if self.kind == "categorical" else figure
             if found is not None:
                 return found
-        among = f"; it is one of {', '.join(self.categories)}" if self.categories else ""
-        raise ConfigError(f"{self.name}={value}: {value!r} is not a value of the {self.kind} {self.name}{among}")
+            if self.kind == "binary" and (truth := TRUTHS.get(str(value).strip().lower())) is not None:
+                return truth
+        among = ", ".join(self.categories) or ("0, 1, true, false" if self.kind == "binary" else "")
+        among = f"it is one of {among}" if among else "it is a number, such as -1.5"
+        raise ConfigError(f"{self.name}={value}: {value!r} is not a value of the {self.kind} {self.name}; {among}")
 
     def _category(self, value: Said, figure: float | None) -> float | None:
         """The code of a category by its word, or by the one number that is written like it."""
@@ -337,8 +340,9 @@ def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said]
 
 def _name_and_value(setting: str, attributes: Attributes) -> tuple[str, str]:
     """NAME=VALUE in two, where the name may have an = in it: the longest name that is known, if the value is one."""
-    known = {**{name.strip(): name for name in attributes.names}, **{name: name for name in attributes.names}}
+    known = {change(name): name for change in (_typed, str) for name in attributes.names}
     parts = [(setting[:at], setting[at + 1 :]) for at, letter in enumerate(setting) if letter == "="]
+    parts = [(name if name.strip() in known else _typed(name), text) for name, text in parts]
     found = [(known[name.strip()], text) for name, text in parts if name.strip() in known and text.strip()]
     if found:
         return next((pair for pair in reversed(found) if _possible(*pair, attributes)), found[-1])
@@ -346,6 +350,11 @@ def _name_and_value(setting: str, attributes: Attributes) -> tuple[str, str]:
     if not equals or not name or not text:
         raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
     raise ConfigError(one_of("attribute", name, attributes.names))
+
+
+def _typed(name: str) -> str:
+    """A name as it may be typed: accents composed, no blanks around it."""
+    return composed(name).strip()
 
 
 def _possible(name: str, text: str, attributes: Attributes) -> bool:

@@ -18,14 +18,13 @@ from ccigkit.data.files.spelling import (
     COMMA,
     NUMBER,
     THOUSANDS,
-    TRUTHS,
     is_hole,
     is_number,
     undressed,
     word,
 )
 from ccigkit.errors import DataError
-from ccigkit.names import elided, setting
+from ccigkit.names import TRUTHS, elided, setting
 
 Cells = Sequence[object] | Values  # one of a column's, [n]
 Missing = Literal["refuse", "drop"]

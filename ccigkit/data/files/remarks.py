@@ -10,7 +10,7 @@ import numpy as np
 
 from ccigkit.causal.attributes import Attribute, Kind, Values
 from ccigkit.data.files.spelling import PADDED, is_hole, undressed, word
-from ccigkit.names import setting
+from ccigkit.names import composed, setting
 
 NINES = re.compile(r"-?9+")  # no answer, in a questionnaire
 
@@ -19,9 +19,11 @@ def remarks(texts: AbstractSet[str], kind: Kind | None, attribute: Attribute, va
     """What may be meant otherwise than it was read: codes, unlike spellings of one word, numbers that say nothing."""
     name, said = attribute.name, []
     if attribute.kind == "categorical":
-        alike = Counter(" ".join(text.split()).casefold() for text in attribute.categories)
-        if twice := [text for text in attribute.categories if alike[" ".join(text.split()).casefold()] > 1]:
-            said.append(f"{name} has categories that differ only in capitals or blanks: {', '.join(twice[:4])}")
+        alike = Counter(map(_folded, attribute.categories))
+        if twice := [text for text in attribute.categories if alike[_folded(text)] > 1]:
+            said.append(
+                f"{name} has categories that differ only in capitals, blanks or how accents are made: {', '.join(twice[:4])}"
+            )
     is_code = kind is None and attribute.kind == "continuous"
     if is_code and (padded := next((text for text in sorted(texts) if PADDED.fullmatch(text)), "")):
         said.append(
@@ -36,6 +38,10 @@ def remarks(texts: AbstractSet[str], kind: Kind | None, attribute: Attribute, va
         dressed = min(text for text, less in plain.items() if less != text)
         said.append(f"{name} has numbers such as {dressed!r}, read as {plain[dressed]}")
     return said
+
+
+def _folded(text: str) -> str:
+    return " ".join(composed(text).split()).casefold()
 
 
 def outlier(values: Values) -> float | None:

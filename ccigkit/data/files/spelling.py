@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
 
 from ccigkit.names import UNSEEN
 
-TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 HOLES = frozenset(  # as people, spreadsheets, statistics programs and data bases write nothing
     [
         *("", "?", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "+nan", "nat", "null", "(null)", "none", "nil"),
@@ -46,13 +44,12 @@ def word(cell: object) -> str:
 
 
 def bare(text: str) -> str:
-    """A text without blanks and unseen letters around it, accents composed, and the minus of print as that of a key."""
+    """A text without blanks and unseen letters around it, and with the minus of print as that of a key."""
     text = text.strip()
     if text.isascii():
         return text
     while text != (less := text.strip(UNSEEN).strip()):
         text = less
-    text = unicodedata.normalize("NFC", text)
     keyed = text.replace(MINUS, "-")
     return keyed if MINUS in text and any(map(str.isdigit, text)) and not any(map(str.isalpha, text)) else text
 
