@@ -96,8 +96,7 @@ def open_picture(file: str | Path | BytesIO) -> Image.Image:
         turn = TURNS.get(_orientation(image))
         upright = image.transpose(turn) if turn is not None else image
         grey = eight_bits(upright, _most(image))
-        negative = grey is not upright and isinstance(image, TiffImagePlugin.TiffImageFile)
-        return ImageOps.invert(grey) if negative and image.tag_v2.get(PHOTOMETRIC, 1) == 0 else grey
+        return ImageOps.invert(grey) if grey is not upright and _is_negative(image) else grey
 
 
 def _orientation(image: Image.Image) -> int:
@@ -106,6 +105,11 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001  whatever is wrong with what stands beside the picture, the picture is not
         return 1
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether zero is white, which Pillow itself minds in pictures of at most eight bits."""
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(PHOTOMETRIC, 1) == 0
 
 
 def _most(image: Image.Image) -> int:

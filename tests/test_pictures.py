@@ -194,7 +194,7 @@ def test_grey_of_any_depth_keeps_its_shades(make: Callable[[], bytes], white: fl
 @pytest.mark.parametrize("kind", ["<u2", "<f4"])
 def test_grey_whose_zero_is_white_is_no_negative(kind: str, tmp_path: Path) -> None:
     grey = np.asarray(picture().convert("L"))
-    image = Image.fromarray(((255 - grey) * (257 if kind == "<u2" else 1 / 255)).astype(kind))
+    image = Image.fromarray(((255.0 - grey) * (257 if kind == "<u2" else 1 / 255)).astype(kind))
     content = encoded(image, "TIFF").replace(b"\x06\1\3\0\1\0\0\0\1\0", b"\x06\1\3\0\1\0\0\0\0\0")  # the tag 262
     cached, seen = both_ways(content, tmp_path)
     np.testing.assert_allclose(seen[0], grey, atol=1)

@@ -31,6 +31,7 @@ from ccigkit.names import heading
 
 Columns = Mapping[str, Cells]
 
+MOST_TOLD = 100  # names in a line
 ROWS = 10_000  # of a file, that are in memory as objects at once
 
 
@@ -207,7 +208,14 @@ def _plain(cells: Cells) -> Values | None:
 def told(attributes: Sequence[Attribute]) -> str:
     """The attributes by their kinds, for one line: "binary: striped; categorical: shape (flat, long, round)"."""
     named = {kind: [_told(a) for a in attributes if a.kind == kind] for kind in KINDS}
-    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in named.items() if names)
+    return "; ".join(f"{kind}: {some(names)}" for kind, names in named.items() if names)
+
+
+def some(names: Sequence[str]) -> str:
+    """Names for one line; of very many the first and how many more there are."""
+    if len(names) <= MOST_TOLD:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_TOLD // 2])} and {len(names) - MOST_TOLD // 2} more"
 
 
 def _told(attribute: Attribute) -> str:

@@ -21,9 +21,8 @@ def remarks(texts: AbstractSet[str], kind: Kind | None, attribute: Attribute, va
     if attribute.kind == "categorical":
         alike = Counter(map(_folded, attribute.categories))
         if twice := [text for text in attribute.categories if alike[_folded(text)] > 1]:
-            said.append(
-                f"{name} has categories that differ only in capitals, blanks or how accents are made: {', '.join(twice[:4])}"
-            )
+            same = "categories that differ only in capitals, blanks or how accents are made"
+            said.append(f"{name} has {same}: {', '.join(twice[:4])}")
     is_code = kind is None and attribute.kind == "continuous"
     if is_code and (padded := next((text for text in sorted(texts) if PADDED.fullmatch(text)), "")):
         said.append(
