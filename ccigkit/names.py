@@ -17,6 +17,9 @@ RESERVED = re.compile(
     r'[<>:"/\\|?*\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})'
 )  # in no file name on some system; and our escape
 BARE = re.compile(r"[A-Za-z0-9_-]+")  # a key of TOML that needs no quotes
+TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+# Letters of no width, and what turns the direction of writing: copied along from web pages and dialogues.
+UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 LONGEST = 200  # bytes of a file's name: file systems take 255, and some go to what is written beside it
 SHOWN = 48  # letters of a name in a picture
 
@@ -32,8 +35,19 @@ def fault(name: str) -> str:
 
 
 def heading(text: str) -> str:
-    """A column's heading as a name: without blanks around it, and in one line, as spreadsheets break long headings."""
-    return BREAKS.sub(" ", text).strip()
+    """A column's heading as a name: in one line, as spreadsheets break long headings, and without what is not seen.
+
+    Letters with accents are composed, so that a name is found however it is typed.
+    """
+    name = BREAKS.sub(" ", text).strip()
+    while name != (less := name.strip(UNSEEN).strip()):
+        name = less
+    return composed(name)
+
+
+def composed(text: str) -> str:
+    """A text whose accents are of one letter with what they stand on, as keyboards write them; others as they are."""
+    return unicodedata.normalize("NFC", text) if any(map(unicodedata.combining, text)) else text
 
 
 def quoted(text: str) -> str:

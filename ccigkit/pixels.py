@@ -28,7 +28,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # that set a picture upright, by how the camera was held (EXIF)
-BITS_PER_SAMPLE, MAX_SAMPLE_VALUE = 258, 281  # of TIFF
+BITS_PER_SAMPLE, PHOTOMETRIC, MAX_SAMPLE_VALUE = 258, 262, 281  # of TIFF; 0 for a photometric whose zero is white
+PHONES = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")
 # What Pillow, zipfile and others raise on broken files.
 UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError, OverflowError, NotImplementedError,
@@ -73,7 +74,10 @@ def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = 
     except FileNotFoundError:
         raise DataError(f"there is no image {path}") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read") from None
+        with Path(path).open("rb") as file:
+            phone = file.read(16)[4:].startswith(PHONES)
+        why = "a HEIC picture, as phones write; export it as .jpg" if phone else "not an image that can be read"
+        raise DataError(f"{path} is {why}") from None
     except (IsADirectoryError, PermissionError) as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except Image.DecompressionBombError:
@@ -104,7 +108,8 @@ def open_picture(file: str | Path | BytesIO) -> Image.Image:
         image.load()  # before anything is asked: a TIFF is set upright by that, a PNG may say how only at its end
         turn = TURNS.get(_orientation(image))
         upright = image.transpose(turn) if turn is not None else image
-        return eight_bits(upright, _most(image))
+        grey = eight_bits(upright, _most(image))
+        return ImageOps.invert(grey) if grey is not upright and _is_negative(image) else grey
 
 
 def _orientation(image: Image.Image) -> int:
@@ -113,6 +118,11 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001  whatever is wrong with what stands beside the picture, the picture is not
         return 1
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether zero is white, which Pillow itself minds in pictures of at most eight bits."""
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(PHOTOMETRIC, 1) == 0
 
 
 def _most(image: Image.Image) -> int:

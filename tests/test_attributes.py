@@ -221,7 +221,7 @@ def test_do_is_read_in_own_units() -> None:
         ("=1", "is not NAME=VALUE"),
         ("male=", "is not NAME=VALUE"),
         ("mal=1", "did you mean 'male'"),
-        ("male=yes", "'yes' is not a value of the binary male"),
+        ("male=maybe", "'maybe' is not a value of the binary male"),
         ("shape=cube", "'cube' is not a value of the categorical shape"),
         ("male=0.5", "male is binary, so 0 or 1"),
         ("angle=1e9", "outside"),

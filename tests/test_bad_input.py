@@ -158,7 +158,10 @@ def test_a_known_graph_that_cannot_be_is_named(toml: str, said: str) -> None:
         ("", "needs a header and at least one row"),
         ("a,b\n1,2\n", "needs at least two rows"),
         ("a,a\n1,2\n2,5\n3,4\n", "two columns named 'a'"),
-        ("a|b\n1|2\n3|4\n", "no column can be an attribute: 'a|b' (2 different texts)"),
+        (
+            "a:b\n1:2\n3:4\n",
+            "no column can be an attribute: 'a:b' (2 different texts, such as '1:2'); columns are parted",
+        ),
         ("a,b\n0.1,0.2\n0.2,0.4\n", "more rows than attributes"),
     ],
 )

@@ -72,6 +72,9 @@ WAYS: dict[str, tuple[Sequence[str], Callable[[str], object]]] = {
     "numbers with a fraction of nothing": (FLAT, lambda name: f"{float(name[:-4])}"),
     "numbers less zeros in folders": (NUMBERED, lambda name: int(name[2:-4])),
     "endings of the other case": (NUMBERED, lambda name: name.replace("jpg", "JPG")),
+    "addresses": (NUMBERED, lambda name: f"https://example.org/D/{name}?raw=1"),
+    "addresses with blanks": ([f"my {name[2:]}" for name in NUMBERED], lambda name: name.replace(" ", "%20")),
+    "blanks that are not as wide": ([f"1 PM\u202f{name[2:]}" for name in NUMBERED], lambda n: n.replace("\u202f", " ")),
     "files with endings of the other case": ([name.replace("jpg", "JPG") for name in NUMBERED], str.lower),
     "some endings missing": (NUMBERED, lambda name: name[:-4] if int(name[2:-4]) % 3 else name),
     "another ending": (NUMBERED, lambda name: name.replace("jpg", "png")),
@@ -142,6 +145,33 @@ def test_what_is_ambiguous_is_refused(
     assert "data.image=" in str(caught.value)
 
 
+def test_two_rows_for_every_image_are_told_as_such(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", FLAT, {"file": FLAT, "age": [7 * i for i in range(N)]})
+    with (tmp_path / "D" / "labels.csv").open("a", encoding="utf-8") as file:
+        file.writelines(f"{name},{100 + i},0\n" for i, name in enumerate(FLAT))
+    with pytest.raises(DataError, match=r"labels.csv has 0012.jpg twice; remove one of the two"):
+        table()
+
+
+def test_what_is_no_name_of_an_image_is_shown_beside_one(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", [f"IMG_{i:04d}.jpg" for i in range(N)], {"scan": [*range(N)]})
+    with pytest.raises(DataError, match=r"; scan has '11', an image is 'IMG_0000.jpg'; data.image=COLUMN"):
+        table()
+
+
+def test_a_spreadsheet_beside_images_must_be_exported(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", FLAT, {"file": FLAT})
+    (tmp_path / "D" / "labels.csv").rename(tmp_path / "D" / "labels.xlsx")
+    with pytest.raises(DataError, match=r"has no .csv or .parquet; labels.xlsx must be exported as .csv"):
+        table()
+
+
+def test_one_image_is_no_place_of_images(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", FLAT, {"file": FLAT})
+    with pytest.raises(DataError, match=r"0001.jpg is neither a folder nor a zip of images; data.root is"):
+        table(root=str(tmp_path / "D" / "0001.jpg"))
+
+
 def test_a_column_can_be_said_to_name_images(tmp_path: Path, table: Any) -> None:
     write(tmp_path / "D", [f"{i}.jpg" for i in range(40)], {"age": range(40), "nr": range(39, -1, -1), "x": ["r"] * 40})
     assert_true(table(image="age"), 40)
@@ -172,6 +202,12 @@ def test_folds_of_a_cross_validation_are_no_split_unless_wanted(tmp_path: Path, 
         with pytest.warns(UserWarning, match=r"splits by fold \(4 images of valid are not used\)"):
             data = table(split="fold")
         assert (len(data.load("train")), len(data.load("test"))) == (4, 4)
+
+
+def test_a_hole_in_a_column_of_splits_is_one_line(tmp_path: Path, table: Any) -> None:
+    write(tmp_path / "D", FLAT, {"file": FLAT, "split": ["train", "test", ""] * 4})
+    with pytest.raises(DataError, match=r"split says '', but a split is train, valid or test; .* data.split=none"):
+        table()
 
 
 def test_a_column_of_splits_can_be_switched_off(tmp_path: Path, table: Any) -> None:

@@ -191,6 +191,22 @@ def test_grey_of_any_depth_keeps_its_shades(make: Callable[[], bytes], white: fl
         np.testing.assert_allclose(pixels[0], 255 * white * RAMP, atol=1.01)
 
 
+@pytest.mark.parametrize("kind", ["<u2", "<f4"])
+def test_grey_whose_zero_is_white_is_no_negative(kind: str, tmp_path: Path) -> None:
+    grey = np.asarray(picture().convert("L"))
+    image = Image.fromarray(((255.0 - grey) * (257 if kind == "<u2" else 1 / 255)).astype(kind))
+    content = encoded(image, "TIFF").replace(b"\x06\1\3\0\1\0\0\0\1\0", b"\x06\1\3\0\1\0\0\0\0\0")  # the tag 262
+    cached, seen = both_ways(content, tmp_path)
+    np.testing.assert_allclose(seen[0], grey, atol=1)
+    np.testing.assert_allclose(cached, seen, atol=1)
+
+
+def test_a_phones_picture_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(90))
+    with pytest.raises(DataError, match=r"IMG_1.HEIC is a HEIC picture, as phones write; export it as .jpg"):
+        read_image(tmp_path / "IMG_1.HEIC")
+
+
 @pytest.mark.parametrize(
     "values", [-RAMP, 1.5 * RAMP, 1e6 * RAMP, np.where(RAMP > 0.5, np.nan, RAMP), (2**31 - 1) * RAMP]
 )

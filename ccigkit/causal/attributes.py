@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ccigkit.errors import ConfigError, DataError, one_of
-from ccigkit.names import fault, number
+from ccigkit.names import TRUTHS, fault, number
 
 if TYPE_CHECKING:
     from ccigkit.causal.graph import CausalGraph
@@ -159,8 +159,11 @@ class Attribute:
             found = self._category(value, figure) if self.kind == "categorical" else figure
             if found is not None:
                 return found
-        among = f"; it is one of {', '.join(self.categories)}" if self.categories else ""
-        raise ConfigError(f"{self.name}={value}: {value!r} is not a value of the {self.kind} {self.name}{among}")
+            if self.kind == "binary" and (truth := TRUTHS.get(str(value).strip().lower())) is not None:
+                return truth
+        among = ", ".join(self.categories) or ("0, 1, true, false" if self.kind == "binary" else "")
+        among = f"it is one of {among}" if among else "it is a number, such as -1.5"
+        raise ConfigError(f"{self.name}={value}: {value!r} is not a value of the {self.kind} {self.name}; {among}")
 
     def _category(self, value: Said, figure: float | None) -> float | None:
         """The code of a category by its word, or by the one number that is written like it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ccigkit.causal.attributes import Attribute, Attributes, Said
 from ccigkit.causal.interventions import Bernoulli, Categorical, Normal, Policy, Shift, soft_example
 from ccigkit.errors import ConfigError, one_of
-from ccigkit.names import number
+from ccigkit.names import composed, number
 
 SIGN = re.compile(r"\+=|-=|=|~")
 NORMAL = re.compile(r"\s*[Nn]\s*\(([^,]*),([^,]*)\)\s*")
@@ -51,9 +51,10 @@ def written(do: Mapping[str, Said | Policy]) -> str:
 
 def _parts(setting: str, attributes: Attributes) -> tuple[str, str, str]:
     """NAME, sign and rest; the name may have signs in it: the longest name that is known, if the rest can be said."""
-    known = {**{name.strip(): name for name in attributes.names}, **{name: name for name in attributes.names}}
+    known = {change(name): name for change in (_typed, str) for name in attributes.names}
     cuts = [(at, sign) for at in range(len(setting)) for sign in ("+=", "-=", "=", "~") if setting.startswith(sign, at)]
     parts = [(setting[:at], sign, setting[at + len(sign) :]) for at, sign in cuts]
+    parts = [(name if name.strip() in known else _typed(name), sign, text) for name, sign, text in parts]
     found = [(known[n.strip()], sign, text) for n, sign, text in parts if n.strip() in known and text.strip()]
     if found:
         return next((part for part in reversed(found) if _possible(*part, attributes)), found[-1])
@@ -62,6 +63,11 @@ def _parts(setting: str, attributes: Attributes) -> tuple[str, str, str]:
     if not name or not text:
         raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
     raise ConfigError(one_of("attribute", name, attributes.names))
+
+
+def _typed(name: str) -> str:
+    """A name as it may be typed: accents composed, no blanks around it."""
+    return composed(name).strip()
 
 
 def _possible(name: str, sign: str, text: str, attributes: Attributes) -> bool:

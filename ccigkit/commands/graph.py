@@ -61,7 +61,10 @@ def table_among(words: Sequence[str]) -> str | None:
     for word in words:
         there = os.path.isfile(word)  # noqa: PTH113  Path's own raises where a word is too long for a name
         if there and not is_table(Path(word)):
-            raise ConfigError(f"{word} does not end like a table: .csv, .tsv or .parquet, or one of these and .gz")
+            raise ConfigError(
+                f"{word} does not end like a table: .csv, .tsv or .parquet, or one of these and .gz; "
+                "rename it, or export it as .csv"
+            )
         if there or (is_table(Path(word)) and "=" not in word):
             return word
     return None

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from ccigkit.causal.attributes import Attributes, Kind
 from ccigkit.data.files.cache import OnBad
-from ccigkit.data.files.cells import Missing, is_hole, is_number, read_attributes, unfit, word
+from ccigkit.data.files.cells import Missing, read_attributes, unfit
 from ccigkit.data.files.columns import Columns, describe_kinds, is_table, joined, read_columns, written
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.matching import match_images
 from ccigkit.data.files.parquet import ParquetImages, image_columns, parquet_blocks, parquet_files, parts_by_file
 from ccigkit.data.files.sources import FOREIGN, PARTS, SUFFIXES, ImageFiles, Images, Names
+from ccigkit.data.files.spelling import is_hole, is_number, word
 from ccigkit.errors import DataError, one_of
 from ccigkit.files import expanded
 
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".sav", ".dta", ".rds", ".json", ".txt", ".xml")  # not read
 SPLIT = ("split", "partition", "subset", "fold")  # what a column of splits is called
 
 
@@ -145,7 +148,9 @@ def _only_table(folder: Path) -> Path:
     tables = sorted(path for path in folder.iterdir() if is_table(path) and not path.name.startswith((".", "~$")))
     if len(tables) != 1:
         what = f"{len(tables)} tables ({', '.join(path.name for path in tables)})" if tables else "no .csv or .parquet"
-        raise DataError(f"{folder} has {what}; name the one of the images: data.labels=FILE")
+        others = () if tables else (path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in SHEETS)
+        export = "".join(f"; {name} must be exported as .csv" for name in islice(others, 1))
+        raise DataError(f"{folder} has {what}{export}; name the one of the images: data.labels=FILE")
     return tables[0]
 
 
@@ -208,7 +213,7 @@ def _parts(sheet: Sheet, column: str) -> Names | None:
     if not column:
         return None if sheet.image else parts_by_file(sheet.names.tolist())
     words = [re.sub(r"\.0+$", "", word(cell).lower()) for cell in sheet.columns[column]]
-    if odd := next((text for text in words if text not in PARTS), None):
+    if (odd := next((text for text in words if text not in PARTS), None)) is not None:
         raise DataError(
             f"{sheet.path}: {column} says {odd!r}, but a split is train, valid or test; "
             "data.split=COLUMN names another column, data.split=none draws one"

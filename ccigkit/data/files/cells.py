@@ -13,39 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ccigkit.causal.attributes import Attribute, Kind, Values, infer_kind
+from ccigkit.data.files.remarks import remarks
+from ccigkit.data.files.spelling import (
+    COMMA,
+    NUMBER,
+    THOUSANDS,
+    is_hole,
+    is_number,
+    undressed,
+    word,
+)
 from ccigkit.errors import DataError
-from ccigkit.names import setting
+from ccigkit.names import TRUTHS, elided, setting
 
 Cells = Sequence[object] | Values  # one of a column's, [n]
 Missing = Literal["refuse", "drop"]
 
-TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
-HOLES = frozenset(  # as people, spreadsheets and data bases write nothing
-    ("", "?", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "+nan", "nat", "null", "(null)", "none", "nil")
-) | frozenset(("#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!"))
-NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
-COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+(e[+-]?\d+)?", re.IGNORECASE)  # 1,5 and 1.234,5
-THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")  # 1,234 and 1,234.5
+FIGURE = re.compile(r"\W{0,2}\d")
 MOST_CATEGORIES = 50  # more different words than that are names or remarks, and no attribute
 MOST_LABELS, LARGEST_LABEL = 10, 10  # whole numbers in a row that are labels, and how large they may be
 UNNAMED = re.compile(r"|unnamed: \d+.*|index|level_0|rownames?|row|row_?id|id|idx|nr\.?|no\.?|#|\.\.\.1", re.IGNORECASE)
-
-
-# --- one cell ---------------------------------------------------------------------------------------------------------
-
-
-def word(cell: object) -> str:
-    """A cell as text: what a file writes, or what it would write for a typed one."""
-    if isinstance(cell, str):
-        return cell.strip()
-    if cell is None:
-        return ""
-    if isinstance(cell, bool | np.bool_):
-        return "true" if cell else "false"
-    if isinstance(cell, float | np.floating):
-        value = float(cell)
-        return "" if math.isnan(value) else f"{value:.0f}" if value.is_integer() and abs(value) < 1e16 else repr(value)
-    return str(cell).strip()
 
 
 def words_of(cells: Cells) -> list[str]:
@@ -54,16 +41,6 @@ def words_of(cells: Cells) -> list[str]:
         return [word(cell) for cell in cells]
     stripped = {cell: word(cell) for cell in {*cells}}  # much the faster where few are different
     return list(map(stripped.__getitem__, cells))
-
-
-def is_hole(text: str) -> bool:
-    """Whether a text says that there is nothing."""
-    return text.lower() in HOLES
-
-
-def is_number(text: str, *, comma: bool = False) -> bool:
-    """Whether a text is a number, with a decimal comma too if wanted; 1_000 is a word."""
-    return bool(NUMBER.fullmatch(text) or (comma and COMMA.fullmatch(text)))
 
 
 # --- the cells of a column --------------------------------------------------------------------------------------------
@@ -103,6 +80,8 @@ def _numbers(texts: set[str], comma: bool) -> dict[str, float] | None:
         return holes | {text: float(text) for text in filled}
     if with_commas(filled, comma):
         return holes | {text: _with_comma(text) for text in filled}
+    if (plain := undressed(filled)) and (found := _numbers(set(plain.values()), comma)):
+        return holes | {text: found[less] for text, less in plain.items()}
     return None
 
 
@@ -133,7 +112,10 @@ def holes(cells: Cells) -> npt.NDArray[np.bool_]:
     if isinstance(cells, np.ndarray):
         return ~np.isfinite(cells)
     texts = words_of(cells)
-    empty = {text for text in set(texts) if is_hole(text) or _infinite(text)}
+    distinct = set(texts)
+    empty = {text for text in distinct if is_hole(text) or _infinite(text)}
+    if "+" in distinct:
+        empty -= {"-"}  # positive and negative
     return np.fromiter(map(empty.__contains__, texts), dtype=bool, count=len(texts))
 
 
@@ -204,7 +186,7 @@ def read_attributes(
         comma = [name for name, cells in columns.items() if _commas(cells, presumed=True)]
     if used := [name for name in chosen if name in comma]:
         said.append(f"decimal commas in {', '.join(used)}")
-    read = []
+    read: list[tuple[Attribute, Values]] = []
     for name in chosen:
         cells = columns[name]
         if not kept.all():
@@ -212,6 +194,8 @@ def read_attributes(
         if comma and name not in comma:
             _refuse_points(name, cells, comma[0], where)
         read.append(as_attribute(name, cells, kinds.get(name), where, comma=bool(comma)))
+        texts = set() if isinstance(cells, np.ndarray) else {*words_of(cells)}
+        said += remarks(texts, kinds.get(name), *read[-1])
     values = np.stack([values for _, values in read], axis=1)
     return Reading(tuple(attribute for attribute, _ in read), values, kept, tuple(said))
 
@@ -375,8 +359,11 @@ def foreign(name: str, cells: Cells, missing: Missing = "refuse") -> str:
     words = {*words_of(cells)}
     if strays(cells) or with_commas(words, comma=True) or _doubtful(words):
         return ""  # so that it is seen
-    texts = len(words)
-    return f"{texts} different texts" if texts > min(MOST_CATEGORIES, len(cells) // 2) else ""
+    if len(words) <= min(MOST_CATEGORIES, len(cells) // 2):
+        return ""
+    figures = sorted(text for text in words if FIGURE.match(text))  # as dates, times, and numbers with a unit begin
+    example = f", such as {elided(figures[0], 24)!r}" if 2 * len(figures) > len(words) else ""
+    return f"{len(words)} different texts{example}"
 
 
 def _numbering(name: str, values: Values) -> bool:

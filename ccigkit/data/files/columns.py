@@ -24,12 +24,14 @@ from ccigkit.data.files.cells import (
     words_of,
 )
 from ccigkit.data.files.parquet import parquet_blocks
+from ccigkit.data.files.spelling import DRESSED
 from ccigkit.data.files.text import Form, form_of, refuse_headless, text_rows
 from ccigkit.errors import DataError, one_of
 from ccigkit.names import heading
 
 Columns = Mapping[str, Cells]
 
+MOST_TOLD = 100  # names in a line
 ROWS = 10_000  # of a file, that are in memory as objects at once
 
 
@@ -71,9 +73,11 @@ def blocks(path: Path) -> Iterator[Columns]:
     names = [heading(name) for name in next(rows, [])]
     number = 2
     while block := list(islice(rows, ROWS)):
+        if number == 2:
+            names = _fitted(names, block)
         for at, row in enumerate(block, number):
             if len(row) < len(names) or any(map(str.strip, row[len(names) :])):
-                raise DataError(f"{path}, row {at}: {len(row)} cells, but the header has {len(names)}")
+                raise _ragged(path, names, row, at)
         if number == 2:
             refuse_headless(path, names, block)
             _refuse_twice(path, names)
@@ -81,6 +85,25 @@ def blocks(path: Path) -> Iterator[Columns]:
         yield dict(_named(path, names, block))
     if number == 2:
         raise DataError(f"{path} needs a header and at least one row")
+
+
+def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names [d] for all the cells of rows: with one for the numbers of rows, which R writes without, and not more."""
+    more = all(len(row) == len(names) + 1 for row in rows)
+    if more and [row[0].strip() for row in rows] == [str(at) for at in range(1, len(rows) + 1)]:
+        return ["", *names]
+    widest, last = max(map(len, rows)), len(names)
+    while last > widest and not names[last - 1]:
+        last -= 1
+    return list(names[:last])
+
+
+def _ragged(path: Path, names: Sequence[str], row: Sequence[str], at: int) -> DataError:
+    """What to do about a row that is longer or shorter than the header."""
+    mend = "mend or delete that row, and put what has the delimiter in it in quotation marks"
+    if at == 2 and len(row) != len(names):
+        mend = "the first line must be the names of all columns: delete what stands above them"
+    return DataError(f"{path}, row {at}: {len(row)} cells, but the header has {len(names)}; {mend}")
 
 
 def _refuse_twice(path: Path, names: Sequence[str]) -> None:
@@ -136,7 +159,8 @@ def read_table(
     chosen = list(attributes) or [name for name in columns if name not in apart]
     left_out = ", ".join(f"{name!r} ({why})" for name, why in apart.items())
     if not chosen:
-        raise DataError(f"{path}: no column can be an attribute: {left_out}")
+        alone = "; columns are parted by commas, semicolons, tabs or bars" if len(columns) == 1 else ""
+        raise DataError(f"{path}: no column can be an attribute: {left_out}{alone}")
     form = written(path)
     reading = read_attributes(columns, chosen, kinds, missing, path, semicolons=form.delimiter == ";")
     table = Table.fit(reading.attributes, reading.values)
@@ -175,15 +199,23 @@ def _compact(path: Path, words: frozenset[str] = frozenset()) -> Columns:
 
 
 def _plain(cells: Cells) -> Values | None:
-    """Cells [n] as numbers; None where one is a word or has a comma, of which a whole column decides the meaning."""
+    """Cells [n] as numbers; None where one is a word or is so written that a whole column decides the meaning."""
     values = numbers(cells)
-    return None if values is None or any("," in cell for cell in cells if isinstance(cell, str)) else values
+    odd = any(DRESSED.search(cell.strip()) for cell in cells if isinstance(cell, str))
+    return None if values is None or odd else values
 
 
 def describe_kinds(attributes: Sequence[Attribute]) -> str:
     """The attributes by their kinds, for one line: "binary: striped; categorical: shape (flat, long, round)"."""
     named = {kind: [_with_categories(a) for a in attributes if a.kind == kind] for kind in KINDS}
-    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in named.items() if names)
+    return "; ".join(f"{kind}: {some(names)}" for kind, names in named.items() if names)
+
+
+def some(names: Sequence[str]) -> str:
+    """Names for one line; of very many the first and how many more there are."""
+    if len(names) <= MOST_TOLD:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_TOLD // 2])} and {len(names) - MOST_TOLD // 2} more"
 
 
 told = describe_kinds  # its former name, for one release

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
-from ccigkit.data.files.cells import Cells, is_hole, nested, word, words_of
+from ccigkit.data.files.cells import Cells, nested, words_of
 from ccigkit.data.files.sources import SUFFIXES
+from ccigkit.data.files.spelling import is_hole, word
 from ccigkit.errors import DataError
 
 Parts = tuple[str, ...]  # of a path: its folders and its file name
 NAMING = re.compile(r"image|img|file|photo|foto|picture|path|name|scan|(?<![a-z])(id|nr|no|number|index|key)(?![a-z])")
+QUERY = re.compile(r"(\.\w+)[?#].*$")  # what an address has after a file's name
 WHOLE = re.compile(r"(\d+)(\.0+)?", re.ASCII)  # as some programs write whole numbers beside holes
 
 
@@ -39,7 +42,8 @@ def match_images(columns: Mapping[str, Cells], images: Sequence[str], where: Pat
     listed = _Images(images)
     found = [match for name in ([given] if given else columns) if (match := _by(name, columns[name], listed))]
     if not found:
-        name = given or next((n for n, cells in columns.items() if listed.knows(cells)), "")
+        likely = (lambda n: listed.knows(columns[n]), _names_images)
+        name = given or next((n for like in likely for n in columns if n and like(n)), "")
         example = (
             f"; {name} has {word(columns[name][0])!r}, an image is {images[0]!r}" if name else f", such as {images[0]}"
         )
@@ -48,7 +52,9 @@ def match_images(columns: Mapping[str, Cells], images: Sequence[str], where: Pat
             "which one should, data.root=FOLDER where they are"
         )
     found.sort(key=lambda match: -_explained(match))
-    best = found[0]
+    best = max(found, key=lambda match: (not match.bare, len({*match.images.values()})))
+    if best.bare or len({*best.images.values()}) <= _explained(found[0]):  # else some have more rows than one
+        best = found[0]
     for other in found[1:]:
         if _explained(other) == _explained(best) and other.images != best.images:
             if other.bare != best.bare:
@@ -98,14 +104,17 @@ class _Images:
         self.files = {image: _parts(image) for image in images}
         self.shared = len(_shared(list(self.files.values())))
         self.flat = all(len(parts) == 1 for parts in self.files.values())
-        self.names = {_caseless(parts[-1]) for parts in self.files.values()}
+        self.names = {like(parts[-1]) for parts in self.files.values() for like in (_caseless, _decoded)}
         self.numbers = {_number(parts[-1]) for parts in self.files.values()} - {""}
         self._made: dict[tuple[int, Ending], Mapping[str, str]] = {}
 
     def knows(self, cells: Cells) -> bool:
         """Whether a file name, or a number, in some cells is that of an image, in whatever folder."""
         texts = {parts[-1] for text in {*words_of(cells)} if not is_hole(text) and (parts := _parts(text))}
-        return any(_caseless(text) in self.names or _number(text) in self.numbers for text in texts)
+        return any(
+            _caseless(text) in self.names or _decoded(text) in self.names or _number(text) in self.numbers
+            for text in texts
+        )
 
     def keys(self, drop: int, ending: Ending) -> Mapping[str, str]:
         """By their paths less so many folders; all of them for -1."""
@@ -150,7 +159,13 @@ def _ways(texts: Sequence[Parts], images: _Images) -> Iterator[tuple[str, Mappin
     bare = all(len(parts) == 1 for parts in texts)
     if bare or images.flat:
         moved.append(("" if bare else ", by their file names alone", -1, -1))
-    for ending, how in ((_lower_ending, ""), (_stem, ", without the endings"), (_caseless, ", in letters of any case")):
+    endings = (
+        (_lower_ending, ""),
+        (_stem, ", without the endings"),
+        (_caseless, ", in letters of any case"),
+        (_decoded, ", as an address writes them"),
+    )
+    for ending, how in endings:
         for where, of_texts, of_images in moved:
             yield where + how, images.keys(of_images, ending), partial(_key, drop=of_texts, ending=ending)
     if bare:
@@ -194,6 +209,11 @@ def _lower_ending(name: str) -> str:
 
 def _caseless(name: str) -> str:
     return _stem(name).casefold()
+
+
+def _decoded(name: str) -> str:
+    """An address without what follows the file's name, %20 and blanks of any width as blanks."""
+    return _caseless(" ".join(unquote(QUERY.sub(r"\1", name)).split()))
 
 
 def _number(name: str) -> str:

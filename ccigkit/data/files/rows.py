@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Attributes
 from ccigkit.data.files.cells import Cells, binary, holes, numbers, words_of
-from ccigkit.data.files.columns import Columns, read_columns
+from ccigkit.data.files.columns import Columns, read_columns, written
 from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.files import writing
 
@@ -26,19 +26,22 @@ def read_rows(path: Path, attributes: Attributes) -> tuple[Columns, Tensor]:
     """
     if not path.is_file():
         raise DataError(f"there is no table {path}")
-    columns = read_columns(path)
+    columns, comma = read_columns(path), written(path).delimiter == ";"
     for name in attributes.names:
         if name not in columns:
             raise DataError(f"{path} lacks the attribute {name!r}: {one_of('column', name, columns)}")
-    read = [_values(attribute, columns[attribute.name], path) for attribute in attributes]
+    read = [_values(attribute, columns[attribute.name], path, comma) for attribute in attributes]
     return columns, torch.tensor(read, dtype=torch.float64).T
 
 
-def _values(attribute: Attribute, cells: Cells, path: Path) -> list[float]:
-    """The values [n] in an attribute's own units that cells [n] of a table stand for."""
+def _values(attribute: Attribute, cells: Cells, path: Path, comma: bool) -> list[float]:
+    """The values [n] in an attribute's own units that cells [n] stand for; with `comma` 1,234 has a decimal."""
     words = words_of(cells)
-    if holes(cells).any():
-        row = int(holes(cells).argmax())
+    lost = holes(cells)
+    if attribute.kind == "categorical":  # of which one may be -
+        lost &= [word not in attribute.categories for word in words]
+    if lost.any():
+        row = int(lost.argmax())
         raise DataError(f"{path}: {attribute.name} is {words[row]!r} in row {row + 1}; fill or drop that row")
     if attribute.kind == "categorical":
         try:
@@ -46,9 +49,9 @@ def _values(attribute: Attribute, cells: Cells, path: Path) -> list[float]:
         except ConfigError as error:
             raise DataError(f"{path}: {error}") from None
         return [code[word] for word in words]
-    found = numbers(cells)
+    found = numbers(cells, comma=comma)
     if found is None:
-        odd = next(word for word in words if numbers([word]) is None)
+        odd = next((word for word in words if numbers([word], comma=comma) is None), words[0])
         raise DataError(f"{path}: {attribute.name} is {odd!r} in a row, and it must be a number; mend or drop that row")
     if attribute.kind == "binary":
         found = binary(found) if (found < 0).any() else found
@@ -65,8 +68,8 @@ def write_rows(path: Path, attributes: Attributes, values: Tensor, beside: Mappi
     """
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"--table {path}: a table is written as {' or '.join(ENDINGS)}")
-    written = {a.name: [_written(a, float(value)) for value in values[:, j]] for j, a in enumerate(attributes)}
-    columns = {**beside, **written}
+    texts = {a.name: [_written(a, float(value)) for value in values[:, j]] for j, a in enumerate(attributes)}
+    columns = {**beside, **texts}
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         writer.writerow(columns)

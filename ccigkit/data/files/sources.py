@@ -83,7 +83,13 @@ class ImageFiles(Images):
             refuse_html(place, "a zip")
             try:
                 listed = list(_in_zip(place))
-            except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+            except zipfile.BadZipFile as error:
+                if place.suffix.lower() != ".zip":
+                    raise DataError(
+                        f"{place} is neither a folder nor a zip of images; data.root is the one or the other"
+                    ) from None
+                raise DataError(f"cannot read {place}: {error}; if it was cut short, fetch it again") from None
+            except (OSError, ValueError, NotImplementedError) as error:
                 raise DataError(f"cannot read {place}: {error}; if it was cut short, fetch it again") from None
         return cls(place, unique(place, ((entry[0], entry) for entry in listed if _is_image(PurePosixPath(entry[0])))))
 

@@ -15,11 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ccigkit.data.files.cells import is_hole, is_number
 from ccigkit.data.files.sources import SUFFIXES, refuse_html
+from ccigkit.data.files.spelling import is_hole, is_number
 from ccigkit.errors import DataError
 
-NAMED = {",": "commas", ";": "semicolons", "\t": "tabs"}  # the delimiters that are looked for
+NAMED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}  # the delimiters that are looked for
 BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, which it begins with
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -108,6 +108,8 @@ def reading(path: Path) -> Iterator[None]:
         why = " ".join(str(error).split())
         if isinstance(error, UnicodeError):
             why += "; save it as UTF-8"
+        if isinstance(error, gzip.BadGzipFile):
+            why += "; rename it, without .gz, if it is not compressed"
         if isinstance(error, csv.Error):
             why += "; close every quotation mark, and double those inside of cells"
         raise DataError(f"{path} is not a table of separated text: {why}") from None

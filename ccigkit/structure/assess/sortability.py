@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ccigkit.causal.attributes import Values
 from ccigkit.causal.strengths import Support
 
+CONDITION = 1e-6  # of a correlation that can be inverted without a loss that matters
 TIE = 1e-9  # relative: what differs by less is equal
 
 
@@ -32,6 +33,10 @@ def explained(values: Values) -> npt.NDArray[np.float64]:
     """[d], the share of each attribute's variance that a linear regression on all others explains, rows [n, d]."""
     correlation = np.corrcoef(values, rowvar=False).reshape(values.shape[1], values.shape[1])
     shares = np.zeros(len(correlation))
+    roots, vectors = np.linalg.eigh(np.nan_to_num(correlation))
+    if np.isfinite(correlation).all() and roots[0] > CONDITION * roots[-1]:  # one decomposition for all attributes
+        shares += 1 - 1 / (vectors**2 / roots).sum(axis=1)
+        return shares
     for j in range(len(correlation)):
         others = np.delete(np.arange(len(correlation)), j)
         if len(others):
@@ -52,9 +57,10 @@ def sortability(criterion: npt.NDArray[np.float64], adjacency: Support) -> float
     difference = criterion[None, :] - criterion[:, None]
     tied = np.abs(difference) <= TIE * np.maximum(np.abs(criterion)[None, :], np.abs(criterion)[:, None])
     rises = np.where(tied, 0.5, difference > 0)
-    paths, total, rising = adjacency.copy(), 0, 0.0
+    paths, total, rising = adjacency.astype(bool), 0, 0.0
+    steps = adjacency.astype(np.float32)  # as matrices of booleans are multiplied many times more slowly
     while paths.any():
         total += int(paths.sum())
         rising += float(rises[paths].sum())
-        paths = paths @ adjacency
+        paths = paths.astype(np.float32) @ steps > 0
     return rising / total if total else 0.5
