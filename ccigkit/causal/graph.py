@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ccigkit.causal.edges import Edge, read_edge, written_edge
+from ccigkit.causal.edges import Edge, Pair, is_pair, pair_of, parse_pair, read_edge, written_edge, written_pair
 from ccigkit.causal.edges import parse_edge as parse_edge
 from ccigkit.errors import GraphError, one_of
 from ccigkit.names import one_line, quoted, width
@@ -22,18 +22,21 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CausalGraph:
-    """A directed acyclic graph over named attributes.
+    """A directed acyclic graph over named attributes, some of which may have a hidden cause in common.
 
     `strengths[i, j]` is nonzero where attribute i is a direct cause of attribute j (row to column, everywhere in
-    ccigkit); its value is the learned weight, or 1 where only the edge is known.
+    ccigkit); its value is the learned weight, or 1 where only the edge is known. `confounded` holds the pairs of which
+    neither causes the other directly but something that is no attribute causes both, a <-> b: an acyclic directed mixed
+    graph (Richardson 2003) without a pair that has both.
 
     Raises:
-        GraphError: where the graph has a cycle, or its names and matrix do not fit together.
+        GraphError: where the graph has a cycle, its names and matrix do not fit together, or a pair has both.
     """
 
     names: tuple[str, ...]
     strengths: Matrix
     notes: tuple[str, ...] = field(default=(), compare=False)  # what a learner wants said, e.g. the edges it cut
+    confounded: frozenset[Pair] = frozenset()
 
     def __post_init__(self) -> None:
         strengths = np.array(self.strengths, dtype=np.float64)
@@ -50,31 +53,45 @@ class CausalGraph:
         if cycle := find_cycle(strengths != 0):
             path = " -> ".join(self.names[i] for i in (*cycle, cycle[0]))
             raise GraphError(f"the graph has a cycle: {path}; remove one of its edges")
+        object.__setattr__(
+            self, "confounded", frozenset(pair_of(min(pair), max(pair), self.names) for pair in self.confounded)
+        )
+        for i, j in np.argwhere(self.confounding & (strengths != 0)):
+            a, b = self.names[i], self.names[j]
+            raise GraphError(f"the graph has both {a} -> {b} and {a} <-> {b}; remove one of the two")
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, CausalGraph)
             and self.names == other.names
             and np.array_equal(self.strengths, other.strengths)
+            and self.confounded == other.confounded
         )
 
     def __hash__(self) -> int:
-        return hash((self.names, self.strengths.tobytes()))
+        return hash((self.names, self.strengths.tobytes(), self.confounded))
 
     @classmethod
-    def from_edges(cls, names: Sequence[str], edges: Iterable[Edge]) -> CausalGraph:
+    def from_edges(cls, names: Sequence[str], edges: Iterable[Edge], confounded: Iterable[Edge] = ()) -> CausalGraph:
         """A graph from lines such as "Smiling -> Mouth_Slightly_Open", with strength 1 or "... : 0.7".
 
-        An edge may be a table too, {"cause": "a", "effect": "b", "strength": 0.7}, which any names can stand in.
+        "Male <-> Young", here or in `confounded`, is a hidden common cause of the two. An edge may be a table too,
+        {"cause": "a", "effect": "b", "strength": 0.7}, which any names can stand in; a pair {"one": "a", "other": "b"}.
 
         Raises:
             GraphError: where a line is no edge, or names an attribute that the graph has not.
         """
-        return cls.from_weights(names, [read_edge(edge, names) for edge in edges])
+        edges = list(edges)
+        pairs = [is_pair(edge, names) for edge in edges]
+        arrows = [read_edge(edge, names) for edge, pair in zip(edges, pairs, strict=True) if not pair]
+        hidden = [*(edge for edge, pair in zip(edges, pairs, strict=True) if pair), *confounded]
+        return cls.from_weights(names, arrows, (parse_pair(pair, names) for pair in hidden))
 
     @classmethod
-    def from_weights(cls, names: Sequence[str], edges: Iterable[tuple[str, str, float]]) -> CausalGraph:
-        """A graph from triples (cause, effect, strength).
+    def from_weights(
+        cls, names: Sequence[str], edges: Iterable[tuple[str, str, float]], confounded: Iterable[Iterable[str]] = ()
+    ) -> CausalGraph:
+        """A graph from triples (cause, effect, strength), and from pairs with a hidden common cause.
 
         Raises:
             GraphError: where a triple names an attribute that the graph has not.
@@ -84,7 +101,7 @@ class CausalGraph:
         for cause, effect, strength in edges:
             parse_edge({"cause": cause, "effect": effect}, names)  # refuses unknown names
             strengths[names.index(cause), names.index(effect)] = strength
-        return cls(names, strengths)
+        return cls(names, strengths, confounded=frozenset(pair_of(one, other, names) for one, other in confounded))
 
     @property
     def adjacency(self) -> npt.NDArray[np.bool_]:
@@ -95,6 +112,16 @@ class CausalGraph:
     def edges(self) -> list[tuple[str, str]]:
         """Every edge as (cause, effect), in the order of the names."""
         return [(self.names[i], self.names[j]) for i, j in np.argwhere(self.adjacency)]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every pair with a hidden common cause, in the order of the names."""
+        return [(self.names[i], self.names[j]) for i, j in np.argwhere(np.triu(self.confounding))]
+
+    @property
+    def confounding(self) -> npt.NDArray[np.bool_]:
+        """[d, d], symmetric, true where two attributes have a hidden common cause."""
+        return paired(self.confounded, self.names)
 
     @property
     def order(self) -> list[str]:
@@ -130,15 +157,24 @@ class CausalGraph:
             missing, extra = set(names) - set(self.names), set(self.names) - set(names)
             raise GraphError(f"the graph is over other attributes: it lacks {sorted(missing)} and adds {sorted(extra)}")
         at = [self.names.index(name) for name in names]
-        return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes)
+        return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes, self.confounded)
 
     def shd(self, truth: CausalGraph, *, reversal: Literal[1, 2] = 1) -> int:
-        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option."""
-        differs = self.adjacency != truth.reordered(self.names).adjacency
-        return int(differs.sum() if reversal == 2 else np.triu(differs | differs.T).sum())
+        """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option.
+
+        A hidden common cause missing or extra counts one, too; an arrow in its place counts as a reversal does.
+        """
+        truth = truth.reordered(self.names)
+        arrows, hidden = self.adjacency != truth.adjacency, np.triu(self.confounding != truth.confounding)
+        if reversal == 2:
+            return int(arrows.sum() + hidden.sum())
+        return int((np.triu(arrows | arrows.T) | hidden).sum())
 
     def to_text(self) -> str:
-        """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare."""
+        """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare.
+
+        Then one for each hidden common cause: "one <-> other".
+        """
         most = max((width(one_line(name)) for name in self.names), default=0)
         lines = []
         for name in self.order:
@@ -147,6 +183,7 @@ class CausalGraph:
             causes = ", ".join(f"{one_line(p)} ({strength:+.2f})" for p, strength in strengths.items())
             told = one_line(name)
             lines.append(f"{told}{' ' * (most - width(told))} <- {causes}" if causes else told)
+        lines += [f"{one_line(one)} <-> {one_line(other)}" for one, other in self.pairs]
         return "\n".join(lines)
 
     def to_toml(self, remarks: Mapping[tuple[str, str], str] | None = None) -> str:
@@ -154,6 +191,8 @@ class CausalGraph:
 
         An edge that such a line would not give back, as its names hold an arrow or a colon, is a table:
         `{ cause = "a", effect = "b", strength = 0.7 }`.
+
+        `confounded = ["a <-> b", ...]` follows where there are hidden common causes, or { one = "a", other = "b" }.
 
         A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
         too, but commented out.
@@ -166,11 +205,13 @@ class CausalGraph:
             remark = remarks.get((cause, effect))
             lines.append(f"    {line}  # {one_line(remark)}" if remark else f"    {line}")
         names = ", ".join(map(quoted, self.names))
-        return "\n".join([f"names = [{names}]", "edges = [", *lines, "]"]) + "\n"
+        hidden = ", ".join(written_pair(one, other, self.names) for one, other in self.pairs)
+        last = [f"confounded = [{hidden}]"] if hidden else []
+        return "\n".join([f"names = [{names}]", "edges = [", *lines, "]", *last]) + "\n"
 
     @classmethod
     def from_toml(cls, path: Path) -> CausalGraph:
-        """Read what `to_toml` writes.
+        """Read what `to_toml` writes; a line of `edges` may be "a <-> b", too.
 
         Raises:
             GraphError: where the file is missing, is not such a file, or holds a cycle.
@@ -181,10 +222,12 @@ class CausalGraph:
             raise GraphError(f"cannot read the graph {path}: {error.strerror or error}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise GraphError(f"{path} is not TOML: {error}") from None
-        names, edges = content.get("names", ""), content.get("edges", "")
+        names, edges, hidden = content.get("names", ""), content.get("edges", ""), content.get("confounded", [])
         if not _all(str, names) or not _all(str | dict, edges):
             raise GraphError(f'{path} must hold names = ["a", "b", ...] and edges = ["a -> b", ...]')
-        return cls.from_edges(names, edges)
+        if not _all(str | dict, hidden):
+            raise GraphError(f'{path}: confounded must be a list such as ["a <-> b"], got {hidden!r}')
+        return cls.from_edges(names, edges, hidden)
 
 
 @dataclass(frozen=True)
@@ -192,7 +235,8 @@ class Knowledge:
     """What is known of the graph before looking at the data; every structure learner honours it.
 
     Edges are pairs (cause, effect). Tiers order attributes in time: nothing in a later tier causes anything in an
-    earlier one; attributes in no tier are free.
+    earlier one; attributes in no tier are free. Confounded are two of which neither causes the other directly, however
+    much they go together: something hidden causes both.
     """
 
     required: frozenset[tuple[str, str]] = frozenset()
@@ -200,6 +244,7 @@ class Knowledge:
     tiers: tuple[tuple[str, ...], ...] = ()
     roots: frozenset[str] = frozenset()
     leaves: frozenset[str] = frozenset()
+    confounded: frozenset[Pair] = frozenset()
 
     def allowed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
         """[d, d], true where an edge from row to column contradicts nothing that is known."""
@@ -213,6 +258,7 @@ class Knowledge:
             allowed[:, at[root]] = False
         for leaf in self._named(self.leaves, names):
             allowed[at[leaf], :] = False
+        allowed &= ~self._confounding(names)
         tiers = [[at[name] for name in self._named(tier, names)] for tier in self.tiers]
         for later, tier in enumerate(tiers):
             for earlier in tiers[:later]:
@@ -228,6 +274,11 @@ class Knowledge:
         needed = np.zeros((len(names), len(names)), dtype=bool)
         for cause, effect in self._known(self.required, names):
             needed[names.index(cause), names.index(effect)] = True
+        for i, j in np.argwhere(needed & self._confounding(names)):
+            one, other = names[i], names[j]
+            raise GraphError(
+                f"{one} -> {other} is required, and by {one} <-> {other} neither causes the other; keep one of the two"
+            )
         for i, j in np.argwhere(needed & ~self.allowed(names)):
             raise GraphError(f"the edge {names[i]} -> {names[j]} is both required and forbidden")
         if cycle := find_cycle(needed):
@@ -235,7 +286,11 @@ class Knowledge:
         return needed
 
     def __bool__(self) -> bool:
-        return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves))
+        return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves, self.confounded))
+
+    def _confounding(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+        self._named((name for pair in self.confounded for name in sorted(pair)), names)
+        return paired(self.confounded, names)
 
     @staticmethod
     def _named(wanted: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -248,6 +303,14 @@ class Knowledge:
         pairs = list(edges)
         self._named((name for pair in pairs for name in pair), names)
         return pairs
+
+
+def paired(pairs: Iterable[Pair], names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """[d, d], symmetric, true for each pair of names."""
+    joined = np.zeros((len(names), len(names)), dtype=bool)
+    for one, other in pairs:
+        joined[names.index(one), names.index(other)] = joined[names.index(other), names.index(one)] = True
+    return joined
 
 
 def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

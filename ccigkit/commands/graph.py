@@ -48,7 +48,8 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     learner: StructureLearner = config["structure"].build({"names": table.names})
     start = time.perf_counter()
     found = learner.learn(table, knowledge)
-    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes)
+    hidden = found.confounded | knowledge.confounded
+    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
 
 
@@ -145,7 +146,7 @@ def resample_graph(
         resampled = bootstrap(
             learned.learner,
             table,
-            learned.knowledge,
+            replace(learned.knowledge, confounded=learned.graph.confounded),
             samples=request.samples,
             seed=config.train.seed,
             workers=request.workers,

@@ -168,7 +168,7 @@ def check_schedule(config: Config) -> None:
 def choose_structure(schedule: str, learned: Learned) -> Structure:
     """The structure that a schedule trains: settled, weights only, or the whole graph."""
     if schedule == "joint" and isinstance(learned.learner, JointStructureLearner):
-        return JointStructure(learned.learner)
+        return JointStructure(learned.learner, learned.graph)
     return Structure(learned.graph, learns=schedule == "finetune")
 
 
