@@ -285,6 +285,17 @@ class Knowledge:
             raise GraphError(f"the required edges form a cycle among {', '.join(names[i] for i in cycle)}")
         return needed
 
+    def joined(self, more: Knowledge) -> Knowledge:
+        """Both together; the tiers are those of `more`, where it has any."""
+        return Knowledge(
+            self.required | more.required,
+            self.forbidden | more.forbidden,
+            more.tiers or self.tiers,
+            self.roots | more.roots,
+            self.leaves | more.leaves,
+            self.confounded | more.confounded,
+        )
+
     def __bool__(self) -> bool:
         return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves, self.confounded))
 

@@ -85,6 +85,8 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix | None = None) -> None:
     """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder.
 
+    What has a hidden common cause is joined by a dashed line with two heads.
+
     Where `shares` [d, d] says how often each arrow is found, arrows are as strong as that, and labelled with it.
     """
     from matplotlib.figure import Figure
@@ -125,6 +127,21 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
             # where an arrow has a layer to itself, or midway
             x, y = points[1] if len(points) > 2 else np.mean(points, axis=0)
             axes.text(x, y, f"{weight:.0%}", ha="center", va="center", fontsize=7, bbox=LABEL, zorder=4)
+    for one, other in graph.pairs:  # a hidden common cause: dashed, two heads, bent out of the arrows' way
+        both = FancyArrowPatch(
+            drawn.places[one],
+            drawn.places[other],
+            connectionstyle="arc3,rad=-0.3",
+            arrowstyle="<|-|>",
+            linestyle=(0, (4, 2.5)),
+            shrinkA=14,
+            shrinkB=14,
+            mutation_scale=11,
+            color="#6b6b78",
+            linewidth=1.4,
+            zorder=2,
+        )
+        axes.add_patch(both)
     if title:
         figure.text(
             0.1 / figure.get_figwidth(), 1 - 0.12 / figure.get_figheight(), title, fontsize=10, va="top", **words

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
-from ccigkit.causal.scm import copula
 from ccigkit.component.component import Component
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attribute, Attributes
-from ccigkit.causal.scm import copula
 from ccigkit.causal.scm.base import SCM, Intervention, generations
 from ccigkit.causal.scm.families import Choices, Curves, Family, Labels, Levels
 from ccigkit.errors import ConfigError

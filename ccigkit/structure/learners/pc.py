@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from ccigkit.causal.attributes import Attribute, Table, Values
+from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import covariance, regress
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.scores.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
+from ccigkit.structure.scores.independence import (
+    Counted,
+    FisherZ,
+    Independence,
+    Mixed,
+    chi_square,
+    fitting,
+    g_square,
+    hard,
+)
 from ccigkit.structure.tables import canonical, refuse_collinear
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
@@ -50,19 +59,14 @@ class PC(StructureLearner):
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
         return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
 
-    def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
+    def _test(self, table: Table, moments: Matrix) -> tuple[str, Independence]:
         """The name of the test for the kinds of the attributes, and the test."""
-        soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not _hard(a, column)]
-        match self.test:
-            case "auto" if not soft:
-                test: Test = "gsq"
-            case "auto":
-                test = "mixed" if any(a.kind == "categorical" for a in table.attributes) else "fisherz"
-            case test:
-                pass
-        if soft and test in ("gsq", "chisq"):
-            raise DataError(f"the test {test} counts hard labels, but {soft[0]} is graded; use test fisherz")
-        match test:
+        if self.test == "auto":
+            return fitting(table)
+        soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not hard(a, column)]
+        if soft and self.test in ("gsq", "chisq"):
+            raise DataError(f"the test {self.test} counts hard labels, but {soft[0]} is graded; use test fisherz")
+        match test := self.test:
             case "gsq":
                 return test, Counted(table.values, g_square)
             case "chisq":
@@ -70,9 +74,3 @@ class PC(StructureLearner):
             case "mixed":
                 return test, Mixed(table)
         return test, FisherZ(moments, len(table.values))
-
-
-def _hard(attribute: Attribute, column: Values) -> bool:
-    """Whether every value of the column [n] is one of a few labels."""
-    whole = bool((column == column.round()).all())
-    return attribute.kind == "categorical" or (attribute.kind == "binary" and whole)
