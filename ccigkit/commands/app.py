@@ -136,6 +136,9 @@ def graph(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also fit and keep the causal model along it."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Test what the graph claims: what does the table contradict?")
+    ] = False,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
     from ccigkit.commands.graph import GraphRequest, show_graph, table_among
@@ -147,7 +150,7 @@ def graph(
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
     resolved = _resolve(config, recipe, names, {}, [word for word in given if word != table])
     path = Path(table) if table else None
-    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit), _console())
+    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
 
 
 @app.command()

@@ -21,6 +21,7 @@ from ccigkit.metrics.readers.predictor import Predictor
 from ccigkit.model.detail import keep_detail
 from ccigkit.model.model import CausalImageModel
 from ccigkit.pixels import spread, to_float
+from ccigkit.structure.assess.falsify import in_a_line
 
 COLUMNS = 8  # pictures in a row
 SWEEP = 9  # steps of a traversal
@@ -74,6 +75,7 @@ class Exhibit:
     effects: tuple[Effects, ...]
     graph: CausalGraph | None
     truth: CausalGraph | None
+    verdict: str  # what the table says of the graph, in a line
     log: Sequence[dict[str, Any]]
 
 
@@ -82,6 +84,7 @@ def exhibit(
 ) -> Exhibit:
     """Let a model draw all that a report shows of it; `log` is that of its training, if there was one here."""
     graph = getattr(model, "graph", None)
+    graph = graph if isinstance(graph, CausalGraph) else None
     test = data.load("test")
     return Exhibit(
         name,
@@ -90,8 +93,9 @@ def exhibit(
         tuple(seeing(model, data, read)),
         tuple(sweeps(model, test)),
         tuple(effects(model, data, read)),
-        graph if isinstance(graph, CausalGraph) else None,
+        graph,
         data.truth,
+        in_a_line(graph, data.table()) if graph else "",
         log,
     )
 

@@ -22,6 +22,7 @@ from ccigkit.structure.scores.gaussian import indicators
 Statistic = Callable[[Values, Values], Values]  # counts and the counts to expect, of any one shape
 
 DENSE = 256  # cells of a table up to which it is filled from where marks meet, and not from the rows
+FILLED = 5  # rows that a cell should have on the average, for a chi-square test
 SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
 
 
@@ -76,6 +77,32 @@ class Counted(Independence):
         expected = of_x[:, :, None] * of_y[:, None, :] / np.maximum(stratum, 1)[:, None, None]
         freedom = int((((of_x > 0).sum(axis=1) - 1) * ((of_y > 0).sum(axis=1) - 1))[stratum > 0].sum())
         return float(self.of(table, expected).sum()), freedom
+
+
+class Stratified(Counted):
+    """G-square where its strata are well filled, and where they are not Mantel's test (1963), which sparse ones suit.
+
+    That one adds up over the strata how far x and y, as codes, go together, so it sees a dependence that points one way
+    in most of them. Strata of a few rows would make G-square too large (Agresti 2013, section 6.3).
+    """
+
+    def __init__(self, columns: Values) -> None:
+        super().__init__(columns, g_square)
+
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
+        table = self.counts.strata(x, y, given).astype(np.float64)
+        return mantel(table) if table.size * FILLED > self.n else super().statistic(x, y, given)
+
+
+def mantel(table: Values) -> tuple[float, int]:
+    """Mantel's statistic of counts [strata, levels of x, levels of y], and its degrees of freedom."""
+    rows = table.sum(axis=(1, 2))
+    table, rows = table[rows > 1], rows[rows > 1]
+    of_x, of_y = table.sum(axis=2), table.sum(axis=1)
+    (x, xx), (y, yy) = ((of @ codes, of @ codes**2) for of in (of_x, of_y) for codes in [np.arange(of.shape[1])])
+    together = np.einsum("sij,i,j->s", table, np.arange(table.shape[1]), np.arange(table.shape[2])) - x * y / rows
+    variance = float(((xx - x**2 / rows) * (yy - y**2 / rows) / (rows - 1)).sum())
+    return (float(together.sum()) ** 2 / variance, 1) if variance > 0 else (0.0, 0)
 
 
 def g_square(counts: Values, expected: Values) -> Values:
