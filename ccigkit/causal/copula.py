@@ -76,7 +76,7 @@ def pairwise(low: Tensor, high: Tensor) -> float:
         likelihood = (inside.clamp(min=0) * weights).sum(dim=1) / 2
         return -float((counts * likelihood.clamp(min=1e-300).log()).sum())
 
-    answer = minimize_scalar(cost, bounds=(-STRONGEST, STRONGEST), method="bounded", options={"xatol": 1e-4})
+    answer = minimize_scalar(cost, bounds=(-STRONGEST, STRONGEST), method="bounded", options={"xatol": 1e-3})
     return float(answer.x)
 
 
