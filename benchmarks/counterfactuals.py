@@ -39,7 +39,7 @@ def main() -> None:
         start = time.monotonic()
         ccigkit("train", "--data", given.data, "--seed", str(seed), "--run", str(run), *given.options)
         minutes.append((time.monotonic() - start) / 60)
-        ccigkit("evaluate", str(run), "--metric", "interventions", "--json", str(run / "rows.json"))
+        ccigkit("evaluate", str(run), "--metric", "do_table", "--json", str(run / "rows.json"))
         rows += [row | {"seed": seed} for row in read_rows(run / "rows.json")]
     text = f"{len(minutes)} seeds, {statistics.mean(minutes):.1f} minutes each.\n\n{markdown(rows)}"
     (given.out / "table.md").write_text(text)

@@ -52,7 +52,7 @@ class Claim:
 
 ORDER_PEERS = ("causal-learn:boss", "causal-learn:boss:lambda=1", "causal-learn:boss:lambda=0.5", "causal-learn:grasp")
 BIG = "logistic-d40-n200000-raw"
-# On raw cells the scale of the rows is part of what they are to find, and prices and thresholds are their papers'.
+# On raw cells the scale of the rows is part of what they are to find, and penalties and thresholds are their papers'.
 RAW_NOTEARS = "ccigkit:notears:l1=0.1,threshold=0.3,standardise=false"
 RAW_DAGMA = "ccigkit:dagma:l1=0.05,threshold=0.3,standardise=false"
 RAW_GOLEM = "ccigkit:golem:likelihood=ev,l1=0.02,threshold=0.3,standardise=false"
@@ -68,7 +68,7 @@ CLAIMS = {
     "notears-std": Claim(
         "NOTEARS, linear, standardised",
         ("linear-d10-n100000-std", "linear-d20-n10000-std", "linear-d50-n1000-std"),
-        ("ccigkit:notears:l1=0.1,threshold=0.3", "ccigkit:notears"),  # at the peer's price and threshold, and at ours
+        ("ccigkit:notears:l1=0.1,threshold=0.3", "ccigkit:notears"),  # at the peer's penalty and threshold, and at ours
         ("gcastle:notears",),
     ),
     "boss": Claim("BOSS, d=50", ("linear-d50-n1000-raw", "linear-d50-n1000-std"), ("ccigkit:boss",), ORDER_PEERS[:3]),

@@ -138,23 +138,23 @@ def tabled(rows: Matrix, cell: Cell) -> Any:
 
 
 def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
-    """PC, GES, GRaSP or BOSS; `lambda` is the price of a parameter in their BIC; `directed=ours` is explained below."""
+    """PC, GES, GRaSP or BOSS; `lambda` is a parameter's penalty in their BIC; `directed=ours` is explained below."""
     from causallearn.search.ConstraintBased.PC import pc
     from causallearn.search.PermutationBased.BOSS import boss
     from causallearn.search.PermutationBased.GRaSP import grasp
     from causallearn.search.ScoreBased.GES import ges
 
     score = options.get("score", "local_score_BIC_from_cov")
-    prices = {"lambda_value": options["lambda"]} if "lambda" in options else None
+    penalties = {"lambda_value": options["lambda"]} if "lambda" in options else None
     test = options.get("test", "gsq" if set(cell.kinds) == {"binary"} else "fisherz")
 
     def learn(rows: Matrix) -> Any:
         if name == "pc":
             marks = pc(rows, options.get("alpha", 0.01), test, show_progress=False).G.graph
         elif name == "ges":
-            marks = ges(rows, score, parameters=prices)["G"].graph
+            marks = ges(rows, score, parameters=penalties)["G"].graph
         else:
-            marks = {"boss": boss, "grasp": grasp}[name](rows, score, parameters=prices, verbose=False).graph
+            marks = {"boss": boss, "grasp": grasp}[name](rows, score, parameters=penalties, verbose=False).graph
         return (marks == -1) & (marks.T != 0)  # [i, j] == -1 is a tail at i: i -> j, or i - j where both are
 
     return directed_by_us(learn, cell) if options.get("directed") == "ours" else learn
@@ -167,11 +167,11 @@ def directed_by_us(learn: Learn, cell: Cell) -> Learn:
     """
     from ccigkit.graph import Knowledge
     from ccigkit.structure.assess.equivalence import member
-    from ccigkit.structure.tables import canonical
+    from ccigkit.structure.tables import by_skewness
 
     def learn_dag(rows: Matrix) -> Any:
         table = tabled(rows, cell)
-        ordered = canonical(table)
+        ordered = by_skewness(table)
         found = learn(ordered.values)
         return member(found | found.T, found & ~found.T, ordered.names, Knowledge()).reordered(table.names).adjacency
 

@@ -25,11 +25,12 @@ from ccigkit.metrics.base import Metric
 from ccigkit.metrics.cdm import CDM
 from ccigkit.metrics.cycles import Composition, Reversibility
 from ccigkit.metrics.disentanglement import Disentanglement
+from ccigkit.metrics.distribution import Distribution
+from ccigkit.metrics.do_table import DoTable
 from ccigkit.metrics.downstream import Downstream
 from ccigkit.metrics.effectiveness import Effectiveness
 from ccigkit.metrics.graph import Graph
-from ccigkit.metrics.interventional import Interventional
-from ccigkit.metrics.interventions import Interventions
+from ccigkit.metrics.graphs import Graphs
 from ccigkit.metrics.minimality import Minimality
 from ccigkit.metrics.realism import Realism
 from ccigkit.metrics.truth import Truth
@@ -96,15 +97,16 @@ def ccigkit_components() -> list[type]:
         ResNetDiscriminator,
         CCIG,
         DEAR,
-        Interventions,
+        DoTable,
         Effectiveness,
         Composition,
         Reversibility,
         Minimality,
         Truth,
-        Interventional,
+        Distribution,
         Realism,
         Graph,
+        Graphs,
         Disentanglement,
         Downstream,
         CDM,

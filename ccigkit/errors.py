@@ -9,6 +9,10 @@ from difflib import get_close_matches
 class UserError(Exception):
     """Something the user can mend. The command line prints it as one line and exits with code 2."""
 
+    def __str__(self) -> str:
+        """The sentence in one line, whatever line breaks a name in it has."""
+        return " ".join(super().__str__().splitlines())
+
 
 class GraphError(UserError):
     """The graph is not what a causal graph must be."""

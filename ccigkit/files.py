@@ -57,6 +57,29 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def expanded(path: str) -> Path:
+    """A path with the home folder for a leading ~, or ~user.
+
+    Raises:
+        UserError: where there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: there is no home folder for its ~; write the path out") from None
+
+
 def cache_folder() -> Path:
-    """Where ccigkit keeps what can be made again: $XDG_CACHE_HOME/ccigkit, or ~/.cache/ccigkit."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccigkit"
+    """Where ccigkit keeps what can be made again: $XDG_CACHE_HOME/ccigkit, or ~/.cache/ccigkit.
+
+    Raises:
+        UserError: where neither is known, as for a user without a home folder in a container.
+    """
+    if told := os.environ.get("XDG_CACHE_HOME"):
+        return Path(told) / "ccigkit"
+    try:
+        return Path.home() / ".cache" / "ccigkit"
+    except RuntimeError:
+        raise UserError(
+            "there is no home folder to keep decoded images in; set XDG_CACHE_HOME, or data.cache=FOLDER"
+        ) from None

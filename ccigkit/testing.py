@@ -36,8 +36,16 @@ CHAIN = CausalGraph.from_edges(("a", "b", "c", "d"), ["a -> b : 0.9", "b -> c : 
 def check(component: type[Component], **options: Any) -> None:
     """Hold a component class to the laws of its kind, with these options (the others at their defaults).
 
+    Args:
+        component: the class.
+        options: options of the component.
+
     Raises:
         AssertionError: naming the law that does not hold.
+
+    Examples:
+        >>> from ccigkit.causal.scm.linear import LinearSCM
+        >>> check(LinearSCM)
     """
     fault = signature_fault(component)
     assert fault is None, fault
@@ -47,7 +55,16 @@ def check(component: type[Component], **options: Any) -> None:
 
 
 def toy_table(n: int = 1500, seed: int = 0) -> Table:
-    """Rows of the linear model CHAIN with uniform noise, its columns standardised."""
+    """Rows of the linear model CHAIN with uniform noise, its columns standardised.
+
+    Args:
+        n: how many rows.
+        seed: seed of the noise.
+
+    Examples:
+        >>> toy_table().names, toy_table(n=100).values.shape
+        (('a', 'b', 'c', 'd'), (100, 4))
+    """
     random = np.random.default_rng(seed)
     strengths, z = CHAIN.strengths, random.uniform(-1.7, 1.7, (n, 4))
     for j in (1, 2):
@@ -58,7 +75,17 @@ def toy_table(n: int = 1500, seed: int = 0) -> Table:
 def toy_model(
     shape: tuple[int, int, int] = SHAPE, table: Table | None = None
 ) -> tuple[CausalImageModel, Discriminator]:
-    """A small untrained model over a toy table, and a discriminator for it."""
+    """A small untrained model over a toy table, and a discriminator for it.
+
+    Args:
+        shape: channels, height and width of the images.
+        table: the table whose attributes and graph it has; a toy table, where none is given.
+
+    Examples:
+        >>> model, _ = toy_model()
+        >>> model.graph.edges
+        [('a', 'b'), ('b', 'c'), ('d', 'c')]
+    """
     table = table or toy_table()
     graph = table.truth or CausalGraph(table.names, np.zeros((len(table.names),) * 2))
     made = parts(shape, len(table.names))
@@ -75,24 +102,30 @@ def parts(shape: tuple[int, int, int] = SHAPE, size: int = 4) -> Assembly:
 
 
 class ToyData(RenderedData):
-    """Two grey levels side by side: the left is the cause of the right."""
+    """Two grey levels side by side, the left the cause of the right, and a bar below them, by itself: there or not.
+
+    It has all that a metric may ask of data: a known truth, numbers and a label.
+    """
 
     name = "toy"
-    attributes = (Attribute("left", "continuous"), Attribute("right", "continuous"))
+    attributes = (Attribute("left", "continuous"), Attribute("right", "continuous"), Attribute("bar", "binary"))
     image_shape = (3, 16, 16)
-    truth = CausalGraph.from_edges(("left", "right"), ["left -> right"])
+    truth = CausalGraph.from_edges(("left", "right", "bar"), ["left -> right"])
 
     def load(self, split: SplitName) -> Split:
         return self.counterfactual(self.sample_noise(64, torch.Generator().manual_seed(int(split == "test"))), {})
 
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(n, 2, generator=generator)
+        return torch.rand(n, 3, generator=generator)
 
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
         left = torch.as_tensor(do.get("left", noise[:, 0])).expand(len(noise))
         right = torch.as_tensor(do.get("right", (left + noise[:, 1]) / 2)).expand(len(noise))
-        return torch.stack([left, right], dim=1)
+        bar = torch.as_tensor(do.get("bar", noise[:, 2])).expand(len(noise))
+        return torch.stack([left, right, bar], dim=1)
 
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
-        levels = (values * 255).to(torch.uint8)
-        return levels[:, None, None, :].repeat_interleave(8, dim=3).expand(-1, 3, 16, -1).contiguous()
+        levels = (values * 255).to(torch.uint8)[:, None, None, :]
+        images = levels[..., :2].repeat_interleave(8, dim=3).expand(-1, 3, 16, -1).contiguous()
+        images[:, :, 12:] = levels[..., 2:]
+        return images

@@ -35,7 +35,7 @@ class R2Sort(StructureLearner):
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         """The graph of the table's latents, which have unit spread."""
-        allowed, needed = knowledge.allowed(table.names), knowledge.needed(table.names)
+        allowed, required = knowledge.allowed(table.names), knowledge.required_edges(table.names)
         moments = np.cov(table.latents, rowvar=False)
         explained = 1 - 1 / np.diag(moments) / np.diag(np.linalg.inv(moments))
         earlier = explained[:, None] < explained[None, :]
@@ -43,8 +43,8 @@ class R2Sort(StructureLearner):
         weights = np.zeros_like(moments)
         for j, at in enumerate(causes.T):
             weights[at, j] = np.linalg.solve(moments[np.ix_(at, at)], moments[at, j])
-        kept = (np.abs(weights) >= self.threshold) | needed
-        return CausalGraph(table.names, weights * acyclic(weights * kept, needed))
+        kept = (np.abs(weights) >= self.threshold) | required
+        return CausalGraph(table.names, weights * acyclic(weights * kept, required))
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import approx_fprime
+
 from ccigkit.attributes import Attribute, Kind, Table
 from ccigkit.graph import CausalGraph, Knowledge, topological_order
 from ccigkit.interfaces import StructureLearner
-from scipy.optimize import approx_fprime
-
 from ccigkit.structure.continuous.owlqn import Smooth
 
 Make = Callable[[tuple[str, ...]], StructureLearner]

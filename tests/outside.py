@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from ccigkit.attributes import Attributes
 from ccigkit.images import to_float
 from ccigkit.interfaces import ImageShape, RenderedData
-from torch import Tensor
-
 from ccigkit.metrics.protocol.questions import as_drawn
 
 

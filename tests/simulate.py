@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from ccigkit.attributes import Attribute, Table
 from ccigkit.graph import CausalGraph, Knowledge
 

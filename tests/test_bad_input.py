@@ -158,7 +158,7 @@ def test_a_known_graph_that_cannot_be_is_named(toml: str, said: str) -> None:
         ("", "needs a header and at least one row"),
         ("a,b\n1,2\n", "needs at least two rows"),
         ("a,a\n1,2\n2,5\n3,4\n", "two columns named 'a'"),
-        ("a;b\n1;2\n3;4\n", "no column can be an attribute: 'a;b' (2 different texts)"),
+        ("a|b\n1|2\n3|4\n", "no column can be an attribute: 'a|b' (2 different texts)"),
         ("a,b\n0.1,0.2\n0.2,0.4\n", "more rows than attributes"),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_table_that_is_no_table_is_named() -> None:
     assert "sheet.parquet" in ccigkit("graph", "sheet.parquet").refusal()
     table = write("table.csv", "a,b\n" + "".join(f"{i % 7},{i % 5 + i % 7}.5\n" for i in range(40)))
     assert "knowledge" in ccigkit("graph", table, 'knowledge.roots=["c"]').refusal()
-    assert "written as .toml or .png" in ccigkit("graph", table, "--out", "graph.svg").refusal()
+    assert "written as .toml, .png or .svg" in ccigkit("graph", table, "--out", "graph.pdf").refusal()
     assert "unknown column 'c'" in ccigkit("graph", table, 'data.attributes=["c"]').refusal()
     assert "not both table.csv and --data faces" in ccigkit("graph", table, "--data", "faces").refusal()
 

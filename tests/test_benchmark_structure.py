@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from ccigkit.graph import find_cycle
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"

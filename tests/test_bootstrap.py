@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ccigkit.attributes import Attribute, Table
 from ccigkit.errors import ConfigError, DataError
@@ -58,7 +59,7 @@ def test_what_is_known_holds_in_the_consensus() -> None:
     known = Knowledge(required=frozenset({("f", "a")}), forbidden=frozenset({("d", "e")}))
     found = bootstrap(Notears(table.names), table, known, samples=3, workers=1)
     assert found.arrows[table.names.index("f"), table.names.index("a")] == 1
-    assert (found.graph.adjacency >= known.needed(table.names)).all()
+    assert (found.graph.adjacency >= known.required_edges(table.names)).all()
     assert not (found.graph.adjacency & ~known.allowed(table.names)).any()
 
 
@@ -70,6 +71,18 @@ def test_every_number_draws_rows_of_its_own_and_the_seed_draws_them_again() -> N
     np.testing.assert_array_equal(first, resample(table, 0, 0).values)
     assert {tuple(row) for row in first} <= {tuple(row) for row in table.values}
     assert np.allclose(resample(table, 0, 0).latents.std(axis=0, ddof=1), 1)  # standardised anew
+
+
+def test_the_learner_and_the_random_numbers_of_the_process_stay_as_they_are() -> None:
+    table, done = linear(100), []
+    learner = Notears(table.names)
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    bootstrap(learner, table, Knowledge(), samples=3, workers=1, on_done=lambda: done.append(1))
+    assert torch.rand(1) == expected
+    assert not learner.weights.any()
+    assert len(done) == 3
 
 
 # --- the consensus ----------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from ccigkit.attributes import Attribute, Kind, Table
-from ccigkit.graph import CausalGraph, Knowledge
 
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.attributes import Attribute, Kind, Table
+from ccigkit.errors import DataError
+from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.assess.equivalence import completed
 from ccigkit.structure.learners.boss import Boss, ScoreName, Tree
 from ccigkit.structure.scores.gaussian import Gaussian, Score, additive, curves, indicators
@@ -153,13 +153,6 @@ def test_a_score_of_labels_refuses_what_is_none(score: ScoreName, kind: Kind, me
     table = table_of(linear(400).values if kind == "continuous" else labels(most=3), kind)
     with pytest.raises(DataError, match=message):
         Boss(table.names, score=score).learn(table, Knowledge())
-
-
-def test_options_without_a_meaning_are_refused() -> None:
-    with pytest.raises(ConfigError, match="penalty=0 must be above 0"):
-        Boss(("a",), penalty=0)
-    with pytest.raises(ConfigError, match="restarts=-1 must be 0 or more"):
-        Boss(("a",), restarts=-1)
 
 
 def test_a_cause_without_slope_is_found_by_its_curve() -> None:

@@ -164,8 +164,11 @@ def test_the_command_line_answers_for_the_rows_of_a_table(folder: Path, tmp_path
     [
         ("sun,ice\n1,2\n", "lacks the attribute 'shape'"),
         ("sun,ice,shape\n15,thirty,flat\n", "ice is 'thirty' in a row"),
-        ("sun,ice,shape\n15,,flat\n", "ice is '' in a row"),
-        ("sun,ice,shape\n15,30,square\n", "unknown value of shape: 'square'"),
+        ("sun,ice,shape\n15,,flat\n", "ice is '' in row 1"),
+        (
+            "sun,ice,shape\n15,30,square\n",
+            "shape=square: 'square' is not a value of the categorical shape",
+        ),
     ],
 )
 def test_rows_that_the_model_cannot_read_are_one_line(folder: Path, tmp_path: Path, content: str, reason: str) -> None:

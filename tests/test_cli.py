@@ -245,7 +245,7 @@ def test_components_are_listed_by_kind_with_their_plugin() -> None:
 def test_a_component_is_shown_with_its_options() -> None:
     done = ccigkit("components", "structure", "gae")
     assert "structure.rounds" in done.out
-    assert "how often the price of a cycle is raised" in done.out
+    assert "how often the penalty on cycles is raised" in done.out
     assert "no options" in ccigkit("components", "scm", "linear").out
 
 

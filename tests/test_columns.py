@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ccigkit.data.files import columns
-from ccigkit.data.files.columns import read_columns, read_table, told
+from ccigkit.data.files.columns import describe_kinds, read_columns, read_table
 from ccigkit.errors import DataError
 
 PEOPLE = """,name,age,smoker,job,wants,grade
@@ -32,7 +32,7 @@ def test_numbers_truths_signs_and_words_are_read(people: Path) -> None:
     with pytest.warns(UserWarning, match=r"not taken: '' \(has no name\), 'name' \(6 different texts\)"):
         table = read_table(people)
     said = "binary: smoker, wants; categorical: job (baker, cook, smith), grade (0, 1, 2); continuous: age"
-    assert told(table.attributes) == said
+    assert describe_kinds(table.attributes) == said
     assert table.names == ("age", "smoker", "job", "wants", "grade")
     np.testing.assert_array_equal(table.values[:, 1], [1, 0, 0, 1, 1, 0])
     np.testing.assert_array_equal(table.values[:, 2], [1, 2, 1, 0, 1, 0])
@@ -41,7 +41,7 @@ def test_numbers_truths_signs_and_words_are_read(people: Path) -> None:
 
 def test_columns_and_kinds_can_be_said(people: Path) -> None:
     table = read_table(people, ["grade", "name"], {"grade": "continuous"})
-    assert told(table.attributes) == "categorical: name (Ann, Bob, Cem, Dua, Eva, Fin); continuous: grade"
+    assert describe_kinds(table.attributes) == "categorical: name (Ann, Bob, Cem, Dua, Eva, Fin); continuous: grade"
     with pytest.raises(DataError, match="unknown column 'agee': did you mean 'age'"):
         read_table(people, ["agee"])
     with pytest.raises(DataError, match="job is to be binary but has 'cook'"):
@@ -57,15 +57,15 @@ def test_a_long_file_is_read_in_parts(people: Path, rows: int, monkeypatch: pyte
     cells = {"a": ("1", "2", "4"), "b": ("yes", "no", "maybe"), "c": ("010", "3", "u2")}
     assert {name: tuple(column) for name, column in read_columns(people).items()} == cells
     table = read_table(people, ["a", "b", "c"], {"c": "categorical"})
-    assert told(table.attributes) == "categorical: b (maybe, no, yes), c (3, 010, u2); continuous: a"
+    assert describe_kinds(table.attributes) == "categorical: b (maybe, no, yes), c (3, 010, u2); continuous: a"
 
 
 def test_a_stray_word_among_numbers_is_no_category(people: Path) -> None:
-    people.write_text("a,b\n" + "".join(f"{i % 7},{'?' if i == 30 else i % 5}\n" for i in range(100)))
-    with pytest.raises(DataError, match="b is '\\?' in row 31 of 100, where most others are numbers"):
+    people.write_text("a,b\n" + "".join(f"{i % 7},{'oops' if i == 30 else i % 5}\n" for i in range(100)))
+    with pytest.raises(DataError, match="b is 'oops' in row 31 of 100, where most others are numbers"):
         read_table(people)
     table = read_table(people, kinds={"b": "categorical"})
-    assert told(table.attributes) == "categorical: a (0, 1, 2, 3, 4, 5, 6), b (0, 1, 2, 3, 4, ?)"
+    assert describe_kinds(table.attributes) == "categorical: a (0, 1, 2, 3, 4, 5, 6), b (0, 1, 2, 3, 4, oops)"
 
 
 def test_a_parquet_file_gives_the_same_table(people: Path) -> None:

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from ccigkit.graph import CausalGraph
 
 from ccigkit.errors import ConfigError
+from ccigkit.graph import CausalGraph
 from ccigkit.structure.assess.compare import adjustment_distances, auprc, compare
 
 ABCD = ("a", "b", "c", "d")

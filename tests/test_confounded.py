@@ -29,7 +29,7 @@ from ccigkit.data.drawn.faces import ATTRIBUTES, Faces
 from ccigkit.errors import ConfigError, GraphError
 from ccigkit.interfaces import JointStructureLearner
 from ccigkit.model.files import load, save_model
-from ccigkit.show.images import save_graph
+from ccigkit.show.drawings import graph_svg, save_graph
 from ccigkit.structure.joint import JointStructure
 from ccigkit.testing import CHAIN, toy_table
 from tests.helpers import ccigkit
@@ -113,6 +113,8 @@ def test_a_picture_shows_the_pair(tmp_path: Path) -> None:
         save_graph(graph, tmp_path / f"{name}.png")
         pictures.append((tmp_path / f"{name}.png").read_bytes())
     assert pictures[0] != pictures[1]
+    assert "a ↔ b: right" in graph_svg(V, V, "")
+    assert "a ↔ b: missing" in graph_svg(replace(V, confounded=frozenset()), V, "")
 
 
 # --- in what is known -------------------------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def test_a_structure_that_goes_on_learning_keeps_the_pair() -> None:
 def test_what_is_required_as_an_edge_cannot_be_confounded(tmp_path: Path) -> None:
     known = Knowledge(required=frozenset({("b", "a")}), confounded=AB)
     with pytest.raises(GraphError, match=r"b -> a is required, and by b <-> a neither causes the other"):
-        known.needed(ABC)
+        known.required_edges(ABC)
     (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(f"{i % 7},{i % 5}" for i in range(40)))
     refused = ccigkit("graph", tmp_path / "t.csv", 'knowledge.required=["a -> b"]', 'knowledge.confounded=["a <-> b"]')
     assert "keep one of the two" in refused.refusal()
@@ -178,7 +180,7 @@ def test_every_entry_says_why_of_attributes_that_it_knows(name: str) -> None:
         for side in (entry.get("earlier", []), entry.get("later", [])):
             assert side == "others" or set(side) <= set(content["names"])
     whole = named_knowledge(name, content["names"])
-    whole.needed(content["names"])
+    whole.required_edges(content["names"])
     assert whole.forbidden
     assert whole.confounded
 

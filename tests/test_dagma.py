@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from ccigkit.graph import Knowledge
 
-from ccigkit.structure.continuous.equations import Linear, priced
+from ccigkit.graph import Knowledge
+from ccigkit.structure.continuous.equations import Linear, penalised
 from ccigkit.structure.learners.dagma import Dagma, cyclicity
 from ccigkit.testing import check
 from tests.descent import assert_gradient, assert_rows_and_columns_may_come_in_any_order, random_table
@@ -49,7 +49,7 @@ def test_the_gradient_is_that_of_the_barrier() -> None:
     rows = np.random.default_rng(0).normal(size=(30, 4))
     equations = Linear(np.cov(rows, rowvar=False), ~np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool))
     at = 0.2 * np.random.default_rng(1).normal(size=12)
-    assert_gradient(priced(equations, lambda squares: cyclicity(squares, 1.0), 10.0), at)
+    assert_gradient(penalised(equations, lambda squares: cyclicity(squares, 1.0), 10.0), at)
 
 
 def test_h_is_zero_without_a_cycle_and_infinite_out_of_its_domain() -> None:
@@ -69,9 +69,9 @@ def test_in_joint_training_any_cycle_has_a_finite_price_and_a_gradient() -> None
             learner.weights.copy_(torch.tensor([[0.0, size], [size, 0.0]]))
         learner.zero_grad()
         learner.tighten()
-        price = learner.loss(torch.randn(8, 2))["acyclicity"]
-        price.backward()
-        assert price > 0
+        penalty = learner.loss(torch.randn(8, 2))["acyclicity"]
+        penalty.backward()
+        assert penalty > 0
         assert torch.isfinite(learner.weights.grad).all()
         assert learner.weights.grad[0, 1] > 0
     with torch.no_grad():

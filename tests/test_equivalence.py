@@ -6,9 +6,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from ccigkit.graph import CausalGraph, Knowledge, find_cycle
 
 from ccigkit.causal.strengths import Support
+from ccigkit.graph import CausalGraph, Knowledge, find_cycle
 from ccigkit.structure.assess.equivalence import completed, extend, member, with_class
 
 ANYTHING = ~np.eye(4, dtype=bool)

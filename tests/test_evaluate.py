@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,16 @@ import pytest
 import torch
 
 import ccigkit as package
-from ccigkit.causal.model import CausalModel
-from ccigkit.causal.scm.linear import LinearSCM
+import ccigkit.metrics.readers.predictor
+import ccigkit.metrics.readers.vae
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError, DataError
-from ccigkit.evaluation import Estimate, Evaluation, Found, evaluate, pooled
+from ccigkit.evaluation import Estimate, Evaluation, MetricResult, evaluate, pooled
 from ccigkit.evaluation.boards import boards, headlines
 from ccigkit.graph import CausalGraph
 from ccigkit.images import to_float
-from ccigkit.metrics import graphs as requery
-from ccigkit.metrics.graphs import alternatives, reversals
-from ccigkit.metrics.protocol.answers import AbductedByOurs, edit
+from ccigkit.metrics.graphs import alternatives, answer, reversals, under
+from ccigkit.metrics.protocol.answers import Abducted, edit
 from tests.celeba_folder import write_celeba
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle, Unchanging
@@ -85,15 +83,13 @@ def test_a_run_is_measured_beside_its_controls_and_says_what_it_was(runs: tuple[
 
 def test_without_a_metric_the_quick_ones_are_measured(runs: tuple[Path, Path]) -> None:
     quick = ("n=8", "predictor_steps=2")
-    settings = [
-        f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "interventional", "realism") for s in quick
-    ]
+    settings = [f"{m}.{s}" for m in ("effectiveness", "truth", "minimality", "distribution", "realism") for s in quick]
     done = ccigkit(
         "evaluate", runs[0], *settings, "composition.n=4", "reversibility.n=4", "minimality.vae_steps=2",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert all(name in done.out for name in ("effectiveness", "composition", "reversibility", "minimality", "realism"))
-    assert "interventions" not in done.out
+    assert "do_table" not in done.out
 
 
 def test_what_the_data_cannot_support_is_skipped_and_said(runs: tuple[Path, Path]) -> None:
@@ -140,15 +136,15 @@ def test_an_interval_is_students() -> None:
 
 
 def test_rows_are_pooled_with_those_that_say_the_same() -> None:
-    first = Found("m", {}, ({"do": "a", "row": "model", "x": 1.0}, {"do": "a", "row": "model", "x": 5.0}))
-    second = Found("m", {}, ({"do": "a", "row": "model", "x": 3.0}, {"do": "a", "row": "model", "x": 7.0}))
+    first = MetricResult("m", {}, ({"do": "a", "row": "model", "x": 1.0}, {"do": "a", "row": "model", "x": 5.0}))
+    second = MetricResult("m", {}, ({"do": "a", "row": "model", "x": 3.0}, {"do": "a", "row": "model", "x": 7.0}))
     means = [row["x"] for row in pooled([first, second])]
     assert [mean.mean for mean in means if isinstance(mean, Estimate)] == [2.0, 6.0]
 
 
 def test_boards_hold_what_is_there_and_headlines_the_means() -> None:
     rows = ({"do": "a", "row": "model", "skill": 0.5, "psnr": float("nan")}, {"do": "b", "row": "model", "skill": 0.7})
-    one = Evaluation("one", (Found("truth", {}, rows), Found("graph", {}, skipped="no truth")), {})
+    one = Evaluation("one", (MetricResult("truth", {}, rows), MetricResult("graph", {}, skipped="no truth")), {})
     truth, graph = boards({"one": [one]})
     assert truth.columns == ("do", "row", "skill")
     assert (graph.rows, graph.skipped) == ((), {"one": "no truth"})
@@ -173,16 +169,45 @@ def test_options_are_checked_as_everywhere(runs: tuple[Path, Path]) -> None:
     assert "unknown metric 'thruth': did you mean 'truth'?" in refused("thruth.n=3")
 
 
+def test_a_metric_is_found_by_its_former_name_and_the_new_one_is_said(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ("--metric", "interventional", "interventional.n=8", "interventional.predictor_steps=2")
+    done = ccigkit("evaluate", runs[0], *words, "--json", tmp_path / "now.json")
+    assert done.code == 0, done.err
+    assert done.err == "ccigkit: the metric 'interventional' is now called 'distribution'; write that\n"
+    [found] = read(tmp_path / "now.json")["evaluations"][0]["metrics"]
+    assert (found["metric"], found["options"]["n"]) == ("distribution", 8)
+
+
+def test_a_device_that_is_not_there_is_one_line(runs: tuple[Path, Path]) -> None:
+    for words in (("evaluate", runs[0]), ("predictor", "--data", "pendulum", "data.n=60", "data.size=32")):
+        assert "device 'nowhere' is not available" in ccigkit(*words, "--device", "nowhere").refusal()
+    assert ccigkit("evaluate", runs[0], *TRUTH, "--device", "cpu").code == 0
+
+
+def test_what_metrics_train_works_on_the_device_asked_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for reader in (package.metrics.readers.predictor, package.metrics.readers.vae):
+        monkeypatch.setattr(reader, "choose_device", lambda name: asked.append(name) or torch.device("cpu"))
+    data = Pendulum(n=60, size=32)
+    options = {
+        "truth": {"n": 8, "predictor_steps": 2},
+        "minimality": {"n": 8, "predictor_steps": 2, "vae_steps": 2},
+        "distribution": {"n": 8, "predictor_steps": 2},
+        "cdm": {"n": 8, "predictor_steps": 2},
+    }
+    evaluate(Unchanging(data), data, metrics=[*options], options=options, device="cpu")
+    assert len(asked) >= 5
+    assert set(asked) == {"cpu"}
+
+
 # --- wrong graphs -----------------------------------------------------------------------------------------------------
 
+GRAPHS = ("graphs.n=8", "graphs.samples=8", "graphs.steps=5", "graphs.predictor_steps=2")
 
-def test_the_same_run_is_asked_under_other_graphs(
-    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
-    words = ("truth.n=8", "interventional.n=8", "truth.predictor_steps=2", "interventional.predictor_steps=2")
+
+def test_the_same_run_is_asked_under_other_graphs(runs: tuple[Path, Path], tmp_path: Path) -> None:
     before = (runs[0] / "model.safetensors").read_bytes()
-    done = ccigkit("evaluate", runs[0], "--graphs", *words, "--json", tmp_path / "graphs.json")
+    done = ccigkit("evaluate", runs[0], "--graphs", *GRAPHS, "--json", tmp_path / "graphs.json")
     assert done.code == 0, done.err
     [found] = read(tmp_path / "graphs.json")["evaluations"][0]["metrics"]
     rows = {row["row"]: row for row in found["rows"]}
@@ -197,17 +222,28 @@ def test_the_same_run_is_asked_under_other_graphs(
     assert (runs[0] / "model.safetensors").read_bytes() == before
 
 
+def test_the_flag_is_the_metric_and_takes_the_options_it_had_before(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    former = ("truth.n=8", "interventional.n=8", "truth.predictor_steps=2", "graphs.steps=5")
+    asked = {"metric": ("--metric", "graphs", *GRAPHS), "flag": ("--graphs", *former)}
+    found = {}
+    for name, words in asked.items():
+        done = ccigkit("evaluate", runs[0], *words, "--json", tmp_path / f"{name}.json")
+        assert done.code == 0, done.err
+        [found[name]] = read(tmp_path / f"{name}.json")["evaluations"][0]["metrics"]
+    assert found["flag"] == found["metric"]
+    assert "ccigkit: truth.n of --graphs is now graphs.n\n" in done.err
+
+
 def test_images_that_one_graph_has_encoded_are_answered_alike_under_another(
-    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path],
 ) -> None:
-    monkeypatch.setattr(CausalModel, "fit_mechanisms", partialmethod(CausalModel.fit_mechanisms, steps=5))
     model, data = package.load(runs[0]), Pendulum(n=60, size=32)
     graph = CausalGraph.from_edges(model.graph.names, ["angle -> light"])
-    other = requery.under(model, graph, partial(LinearSCM, 4), data.table(), seed=0)
+    other = under(model, graph, data.table(), seed=0, steps=5)
     test = data.load("test")
     images, values = to_float(test.images), torch.as_tensor(test.values).float()
     do = {"angle": model.attributes[0].high}
-    answered = requery.answer(other, AbductedByOurs(model, images, values), do)
+    answered = answer(other, Abducted(model, images, values), do)
     assert torch.equal(answered, edit(other, images, values, do))
     assert not torch.equal(answered, edit(model, images, values, do))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ccigkit.graph import Knowledge
 
+from ccigkit.graph import Knowledge
 from ccigkit.structure.learners.gae import BoundedLinear, GraphAutoencoder
 from ccigkit.testing import check
 from tests.descent import assert_rows_and_columns_may_come_in_any_order, random_table

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from ccigkit.graph import Knowledge
 
-from ccigkit.structure.continuous.equations import priced
+from ccigkit.graph import Knowledge
+from ccigkit.structure.continuous.equations import penalised
 from ccigkit.structure.learners.golem import EqualVariances, Golem, Likelihood, UnequalVariances
 from ccigkit.structure.learners.notears import cyclicity
 from ccigkit.testing import check
@@ -40,7 +40,7 @@ def test_the_order_shows_in_raw_variances_and_a_note_says_so(seed: int) -> None:
 def test_the_gradient_is_that_of_the_likelihood(kind: type[Likelihood]) -> None:
     rows = np.random.default_rng(0).normal(size=(30, 4)) * [1, 2, 3, 4]
     equations = kind(np.cov(rows, rowvar=False), ~np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool))
-    assert_gradient(priced(equations, cyclicity, 5.0), 0.4 * np.random.default_rng(1).normal(size=12))
+    assert_gradient(penalised(equations, cyclicity, 5.0), 0.4 * np.random.default_rng(1).normal(size=12))
 
 
 @pytest.mark.parametrize(("likelihood", "kind"), [("ev", EqualVariances), ("nv", UnequalVariances)])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from ccigkit.errors import GraphError
 from ccigkit.graph import (
     CausalGraph,
     Knowledge,
@@ -15,8 +17,6 @@ from ccigkit.graph import (
     reachability,
     topological_order,
 )
-
-from ccigkit.errors import GraphError
 
 ABC = ("a", "b", "c")
 CHAIN = CausalGraph.from_edges(ABC, ["a -> b : 0.5", "b -> c : -2"])
@@ -194,7 +194,7 @@ def test_an_edge_is_parsed_from_cause_to_effect() -> None:
 def test_nothing_known_allows_all_but_self_causes() -> None:
     assert not Knowledge()
     assert (Knowledge().allowed(ABC) == ~np.eye(3, dtype=bool)).all()
-    assert not Knowledge().needed(ABC).any()
+    assert not Knowledge().required_edges(ABC).any()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,13 @@ def test_knowledge_leaves_these_edges(knowledge: Knowledge, allowed: set[tuple[i
 
 
 def test_needed_edges_are_the_required_ones() -> None:
-    assert edges_of(Knowledge(required=frozenset({("b", "a")})).needed(ABC)) == {(1, 0)}
+    assert edges_of(Knowledge(required=frozenset({("b", "a")})).required_edges(ABC)) == {(1, 0)}
+
+
+def test_the_old_name_of_required_edges_works_and_says_so() -> None:
+    known = Knowledge(required=frozenset({("b", "a")}))
+    with pytest.warns(DeprecationWarning, match="called required_edges now"):
+        assert edges_of(known.needed(ABC)) == {(1, 0)}
 
 
 @pytest.mark.parametrize(
@@ -233,12 +239,12 @@ def test_needed_edges_are_the_required_ones() -> None:
 )
 def test_contradictory_knowledge_is_refused(knowledge: Knowledge, message: str) -> None:
     with pytest.raises(GraphError, match=message):
-        knowledge.needed(ABC)
+        knowledge.required_edges(ABC)
 
 
 def test_two_required_edges_against_each_other_are_called_a_contradiction() -> None:
     with pytest.raises(GraphError):
-        Knowledge(required=frozenset({("a", "b"), ("b", "a")})).needed(ABC)
+        Knowledge(required=frozenset({("a", "b"), ("b", "a")})).required_edges(ABC)
 
 
 @pytest.mark.parametrize(

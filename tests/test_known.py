@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ccigkit.attributes import Attribute, Table
-from ccigkit.graph import CausalGraph, Knowledge
 
+from ccigkit.attributes import Attribute, Table
 from ccigkit.data.drawn.digits import Digits
 from ccigkit.data.drawn.flow import Flow
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import GraphError
+from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.learners.known import Known, published, read_graph
 
 EDGES = {

@@ -27,17 +27,19 @@ from ccigkit.attributes import Attribute, Attributes, Table, parse_do
 from ccigkit.causal.edges import parse_edge, read_edge
 from ccigkit.commands.config import Config, KnowledgeSettings, parse_settings
 from ccigkit.commands.train import assemble
-from ccigkit.data.files.columns import as_attribute, is_table, read_table
+from ccigkit.data.files.cells import as_attribute
+from ccigkit.data.files.columns import is_table, read_table
 from ccigkit.errors import ConfigError, DataError, GraphError
 from ccigkit.evaluation.boards import Board, terminal_table
 from ccigkit.evaluation.page import anchor
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.images import save_graph, save_rows
 from ccigkit.model import load_model, save_model
-from ccigkit.names import fault, heading, in_file_name, labels, one_line, quoted, setting, shown
+from ccigkit.names import fault, heading, in_file_name, labels, number, one_line, quoted, setting, shown
 from ccigkit.show import progress, tables
 from ccigkit.show.drawings import graph_svg
 from ccigkit.show.layout import layered
+from ccigkit.show.paper import Paper
 from ccigkit.show.sheet import correlations
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.learned import Learned
@@ -195,6 +197,9 @@ def test_the_graph_of_a_table_of_any_names_is_learned_written_and_handed_back(
     folder = tmp_path_factory.getbasetemp()
     table, out = write_csv(folder / "names.csv", names), folder / "names.toml"
     done = ccigkit("graph", table, "--structure", "boss", "--out", out)
+    if "no header" in done.err:  # numbers over numbers, all of them, may be a first row
+        assert all(number(name) is not None for name in names)
+        return
     assert done.code == 0, done.err
     known = ccigkit("graph", table, "--structure", "known", f"structure.graph={quoted(str(out))}", "--truth", out)
     assert known.code == 0, known.err
@@ -344,7 +349,9 @@ def test_every_picture_takes_every_name(name: str, tmp_path: Path) -> None:
     save_rows([(name, torch.zeros(1, 3, 8, 8))], tmp_path / "rows.png", name)
     if not fault(name):
         values = np.random.default_rng(0).normal(size=(9, 2))
-        correlations(Table.fit([Attribute(n, "continuous") for n in (name, "other")], values))
+        paper = Paper()
+        correlations(paper, Table.fit([Attribute(n, "continuous") for n in (name, "other")], values))
+        paper.cut(3, 3).save(tmp_path / "map.png")
 
 
 def test_a_formula_is_not_typeset(tmp_path: Path) -> None:

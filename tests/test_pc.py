@@ -9,7 +9,7 @@ import pytest
 
 from ccigkit.attributes import Attribute, Table
 from ccigkit.causal.strengths import covariance
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import DataError
 from ccigkit.graph import Knowledge
 from ccigkit.structure.learners.causal_learn import pc, read_endpoints
 from ccigkit.structure.learners.pc import PC
@@ -155,11 +155,6 @@ def test_pc_takes_categories_without_order_beside_numbers() -> None:
 def test_pc_refuses_to_count_grades() -> None:
     with pytest.raises(DataError, match="is graded; use test fisherz"):
         PC(faces(50).names, test="gsq").learn(faces(50), Knowledge())
-
-
-def test_pc_refuses_an_impossible_level() -> None:
-    with pytest.raises(ConfigError, match="between 0 and 1, got 5"):
-        PC(("a",), alpha=5)
 
 
 def test_the_endpoints_of_causal_learn_are_read_from_cause_to_effect() -> None:

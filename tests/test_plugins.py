@@ -48,7 +48,7 @@ TOY = '''
         def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
             size = len(table.names)
             near = np.triu(np.ones((size, size)), 1) - np.triu(np.ones((size, size)), 1 + self.reach)
-            wanted = near * knowledge.allowed(table.names) + knowledge.needed(table.names)
+            wanted = near * knowledge.allowed(table.names) + knowledge.required_edges(table.names)
             return CausalGraph(table.names, (wanted > 0).astype(float))
 
 

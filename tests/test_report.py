@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ccigkit.graph import CausalGraph
 from PIL import Image
 
 from ccigkit.data.drawn.pendulum import Pendulum
+from ccigkit.errors import DataError
 from ccigkit.evaluation import evaluate
 from ccigkit.evaluation.exhibits import exhibit, sweep
 from ccigkit.evaluation.page import write_report
+from ccigkit.graph import CausalGraph
 from ccigkit.metrics.readers.predictor import predictor
-from ccigkit.show.drawings import curve_svg, graph_svg, verdicts
+from ccigkit.show.drawings import curve_svg, graph_svg, save_graph, verdicts
 from tests.browser import browse, needs_browser, screenshot
 from tests.helpers import TINY, ccigkit
 from tests.outside import Oracle
@@ -124,10 +125,29 @@ def test_each_edge_is_what_it_is_said_to_be() -> None:
     assert "&lt;a graph&gt;" in drawn
 
 
+def test_a_graphs_file_is_the_same_each_time_and_keeps_names_as_text(tmp_path: Path) -> None:
+    graph = CausalGraph.from_edges(("the_cause", "<b>"), ["the_cause -> <b>"])
+    for name in ("one.svg", "two.svg"):
+        save_graph(graph, tmp_path / name, title="a title")
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "two.svg").read_text()
+    assert all(f">{word}</text>" in text for word in ("the cause", "&lt;b&gt;", "a title"))
+    with pytest.raises(DataError, match=r"graph\.txt does not end in an image format"):
+        save_graph(graph, tmp_path / "graph.txt")
+
+
+def test_a_drawing_in_a_page_brings_nothing_that_others_there_could_meet() -> None:
+    drawn = graph_svg(CausalGraph.from_edges(("#3f51b5", "\uffff"), []), None, "a graph")
+    assert not re.search(r"\bid=|<style|url\(|href|<defs|<metadata", drawn)
+    assert ">#3f51b5</text>" in drawn, "a name that is a colour stays a name"
+    assert 'style="fill: #' not in drawn
+    assert "stroke: #" not in drawn, "every colour is the page's"
+
+
 def test_a_curve_has_few_points_and_keeps_its_ends() -> None:
     drawn = curve_svg([(step, 1 / (1 + step)) for step in range(5000)], "loss")
-    points = re.findall(r"([\d.]+),([\d.]+)", drawn)
+    points = re.findall(r"[ML] ([\d.]+) ([\d.]+)", drawn)
     assert len(points) == 120
     heights = [float(y) for _, y in points]
     assert heights == sorted(heights)  # a loss that falls goes down the page
-    assert curve_svg([(1, 2.0)], "one").count(",") == 2
+    assert len(re.findall("[ML] ", curve_svg([(1, 2.0)], "one"))) == 2

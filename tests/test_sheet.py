@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ccigkit.attributes import Attribute, Table
-from ccigkit.interfaces import DataModule, Split
+import torch
 from PIL import Image
 
+from ccigkit.attributes import Attribute, Table
 from ccigkit.commands.components import data_table
 from ccigkit.component.registry import build
-from ccigkit.show.sheet import caption, correlations, fitted, save_sheet, wrapped
+from ccigkit.interfaces import DataModule, Split
+from ccigkit.show.paper import Paper
+from ccigkit.show.sheet import DPI, MARGIN, TOP, caption, contact_sheet, correlations, save_sheet, wrapped
 from ccigkit.show.tables import attribute_table
 from tests.helpers import ccigkit
 
@@ -25,8 +27,6 @@ class Unknown(DataModule):
     image_shape = (3, 200, 160)
 
     def load(self, split: str) -> Split:
-        import torch
-
         random = np.random.default_rng(0)
         images = torch.from_numpy(random.integers(0, 255, (5, *self.image_shape), dtype=np.uint8))
         values = (np.arange(5)[:, None] + np.arange(40)) % 3 > 1
@@ -46,10 +46,34 @@ def test_a_page_needs_no_truth_and_takes_many_attributes(tmp_path: Path) -> None
     assert (tmp_path / "sheet.png").is_file()
 
 
-def test_small_pictures_grow_by_whole_pixels_and_large_ones_shrink() -> None:
-    assert fitted(Image.new("RGB", (32, 32))).size == (128, 128)
-    assert fitted(Image.new("RGB", (96, 96))).size == (128, 128)
-    assert fitted(Image.new("RGB", (178, 218))).size == (105, 128)
+def pixels(paper: Paper, path: Path) -> np.ndarray:
+    """A sheet as it is printed at 100 dots per inch."""
+    paper.save(path, DPI)
+    with Image.open(path) as file:
+        return np.asarray(file.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize(("size", "grown"), [((32, 32), (128, 128)), ((96, 96), (128, 128)), ((178, 218), (105, 128))])
+def test_small_pictures_grow_by_whole_pixels_and_large_ones_shrink(
+    size: tuple[int, int], grown: tuple[int, int], tmp_path: Path
+) -> None:
+    wide, high = size
+    checked = ((np.arange(high)[:, None] + np.arange(wide)) % 2 * 200).astype(np.uint8)
+    split = Split(torch.from_numpy(checked)[None, None], np.zeros((1, 1)))
+    table = Table.fit([Attribute("x", "continuous")], np.array([[0.0], [1.0]]))
+    paper = Paper()
+    contact_sheet(paper, split, table)
+    printed = pixels(paper.cut(2, 2.4), tmp_path / "sheet.png")[..., 0]
+    left, top = round(DPI * MARGIN), round(DPI * TOP)
+    rows, columns = (np.flatnonzero((printed[: top + 134] < 250).any(axis=axis)) for axis in (1, 0))
+    # the frame adds a pixel at most
+    assert 0 <= np.ptp(columns) + 1 - grown[0] <= 2
+    assert 0 <= np.ptp(rows) + 1 - grown[1] <= 2
+    if size == (32, 32):
+        inside = printed[top + 2 : top + 126, left + 2 : left + 126]
+        changes = np.flatnonzero((np.diff(inside, axis=1) != 0).any(axis=0))
+        assert set(np.diff(changes)) == {4}
+        assert set(np.unique(inside)) == {0, 200}
 
 
 def test_captions_say_labels_by_name_and_numbers_with_their_value() -> None:
@@ -64,18 +88,24 @@ def test_captions_say_labels_by_name_and_numbers_with_their_value() -> None:
 
 
 def test_lines_are_as_long_as_fits() -> None:
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(size=11)
-    lines = wrapped(["one", "two", "a much longer part", "three"], font, 80)
+    lines = wrapped(["one", "two", "a much longer part", "three"], len, 14)
     assert " ".join(lines) == "one, two, a much longer part, three"
-    assert all(font.getlength(line) <= 80 for line in lines if "longer" not in line)
+    assert lines == ["one, two,", "a much longer part,", "three"]
 
 
-def test_correlations_are_blue_up_and_red_down() -> None:
+def test_a_line_is_measured_as_it_is_printed(tmp_path: Path) -> None:
+    paper = Paper()
+    paper.write(0.1, 0.2, "Wearing Lipstick", 10)
+    dark = (pixels(paper.cut(3, 0.4), tmp_path / "line.png") < 128).any(axis=(0, 2))
+    assert paper.length("Wearing Lipstick", 10) == pytest.approx(np.ptp(np.flatnonzero(dark)) / DPI, abs=0.05)
+
+
+def test_correlations_are_blue_up_and_red_down(tmp_path: Path) -> None:
     x = np.linspace(0, 1, 50)
     names = [Attribute(name, "continuous") for name in ("a", "b", "c")]
-    picture = np.asarray(correlations(Table.fit(names, np.stack([x, x, -x], axis=1))))
+    paper = Paper()
+    right, lower = correlations(paper, Table.fit(names, np.stack([x, x, -x], axis=1)))
+    picture = pixels(paper.cut(right, lower), tmp_path / "map.png")
     cell = 46
     up, down = (picture[-3 * cell + 4, -k * cell + 4] for k in (2, 1))
     assert up[2] > up[0]

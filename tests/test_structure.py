@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ccigkit.attributes import Attribute, Table
-from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.interfaces import StructureLearner
 
+from ccigkit.attributes import Attribute, Table
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.component.registry import registry
 from ccigkit.errors import DataError, GraphError
+from ccigkit.graph import CausalGraph, Knowledge
+from ccigkit.interfaces import StructureLearner
 from ccigkit.structure.continuous.weighted import WeightedLearner, cyclicity
 from ccigkit.structure.learners.gae import GraphAutoencoder
 from ccigkit.structure.learners.known import Known
 from ccigkit.structure.learners.notears import Notears
-from ccigkit.structure.tables import canonical, project
+from ccigkit.structure.tables import by_skewness, project
 from tests.simulate import FACE_TIERS, PENDULUM_TIERS, faces, linear, pendulum
 
 torch.set_num_threads(1)
@@ -73,7 +73,7 @@ def test_a_learner_honours_what_is_known(make: Make, knowledge: Knowledge) -> No
     graph = make(table.names).learn(table, knowledge)  # a CausalGraph has no cycles, or is not one
     assert graph.names == table.names
     assert not (graph.adjacency & ~knowledge.allowed(table.names)).any()
-    assert (graph.adjacency >= knowledge.needed(table.names)).all()
+    assert (graph.adjacency >= knowledge.required_edges(table.names)).all()
 
 
 @every_learner
@@ -275,18 +275,18 @@ def test_an_edge_without_effect_stays_an_edge() -> None:
     assert fit_strengths(table, np.array([[False, True], [False, False]]))[0, 1] != 0
 
 
-def test_the_canonical_order_depends_on_content_alone() -> None:
+def test_the_order_by_skewness_depends_on_content_alone() -> None:
     table = linear(300)
-    ordered = canonical(table)
-    np.testing.assert_array_equal(canonical(table.reordered(list("dbfeca"))).values, ordered.values)
+    ordered = by_skewness(table)
+    np.testing.assert_array_equal(by_skewness(table.reordered(list("dbfeca"))).values, ordered.values)
 
 
 def test_a_projection_cuts_the_weakest_edge_but_never_a_needed_one() -> None:
     weights = np.array([[0, 0.5, 0], [0, 0, 0.4], [0.3, 0, 0]])
-    needed = np.zeros((3, 3), dtype=bool)
-    assert project(weights, needed, ("a", "b", "c")).edges == [("a", "b"), ("b", "c")]
-    needed[2, 0] = True
-    graph = project(weights, needed, ("a", "b", "c"))
+    required = np.zeros((3, 3), dtype=bool)
+    assert project(weights, required, ("a", "b", "c")).edges == [("a", "b"), ("b", "c")]
+    required[2, 0] = True
+    graph = project(weights, required, ("a", "b", "c"))
     assert graph.edges == [("a", "b"), ("c", "a")]
     assert graph.notes == ("cut because they close a cycle of stronger edges: b -> c",)
 

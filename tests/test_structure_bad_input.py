@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ccigkit.attributes import Attribute, Table
+from ccigkit.component.options import Role, options_of
+from ccigkit.component.registry import Choice, registry
+from ccigkit.errors import ConfigError, DataError
 from ccigkit.graph import Knowledge
 from ccigkit.interfaces import StructureLearner
-
-from ccigkit.component.registry import registry
-from ccigkit.errors import DataError
 from tests.helpers import ccigkit
 
 LEARNERS = {learner.name: learner for learner in registry() if issubclass(learner, StructureLearner)}
@@ -72,6 +74,38 @@ def test_columns_that_follow_from_others_are_named(
 def test_learners_by_descent_share_the_weight_of_a_copy(name: str, tmp_path: Path) -> None:
     path = write(tmp_path / "table.csv", changed(3, 1 - 2 * ROWS[:, 0]))
     assert ccigkit("graph", path, "--structure", name).code == 0
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "line"),
+    [
+        ("notears", "rows", 0, "structure.rows=0 must be at least 1"),
+        ("notears", "hidden", 0, "structure.hidden=0 must be at least 1"),
+        ("dagma", "l1", -0.1, "structure.l1=-0.1 must be at least 0"),
+        ("golem", "cycles", -1, "structure.cycles=-1 must be at least 0"),
+        ("gae", "rate", 0, "structure.rate=0 must be above 0"),
+        ("boss", "penalty", 0, "structure.penalty=0 must be above 0"),
+        ("boss", "restarts", -1, "structure.restarts=-1 must be at least 0"),
+        ("boss", "seed", -1, "structure.seed=-1 must be at least 0"),
+        ("pc", "alpha", 5, "structure.alpha=5 must be above 0 and below 1"),
+        ("ges", "penalty", 0, "structure.penalty=0 must be above 0"),
+        ("ges", "most", 0, "structure.most=0 must be at least 1"),
+        ("grasp", "penalty", 0, "structure.penalty=0 must be above 0"),
+        ("grasp", "depth", 0, "structure.depth=0 must be at least 1"),
+    ],
+)
+def test_an_option_without_a_meaning_is_refused_with_its_range(name: str, option: str, value: float, line: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(line)}$"):
+        Choice.of("structure", {"name": name, option: value})
+
+
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
+def test_a_seed_tells_no_two_runs_apart(learner: type[StructureLearner]) -> None:
+    seed = options_of(learner).get("seed")
+    assert seed is None or seed.role is Role.SEED
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,22 @@ class Attribute:
 
     `center` and `spread` standardise the latent; `levels` are the latents that an intervention sets for each category
     (two, for a binary attribute): the median latent of the training rows that carry it.
+
+    Args:
+        name: what it is called.
+        kind: binary, categorical or continuous.
+        unit: of its values, for people.
+        categories: the words of a categorical attribute, in order.
+        low: the least value seen.
+        high: the greatest value seen.
+        center: mean on the scale before standardising (values; log odds for a binary attribute).
+        spread: standard deviation on that scale.
+        levels: the latents that interventions set.
+
+    Examples:
+        >>> age = Attribute("age", "continuous", unit="years").fitted(np.array([20.0, 30.0, 40.0]))
+        >>> age.low, age.high, age.to_latent(torch.tensor([30.0, 40.0])).tolist()
+        (20.0, 40.0, [0.0, 1.0])
     """
 
     name: str
@@ -76,7 +92,7 @@ class Attribute:
     def _scaled(self, values: Values, low: float, high: float) -> Attribute:
         raw = self._link(torch.as_tensor(values, dtype=torch.float64))
         spread = float(raw.std())
-        if spread < 1e-12:
+        if spread <= 1e-12 * float(raw.abs().max()):  # of its size, as units may be as small as one likes
             raise DataError(f"attribute {self.name} does not vary enough to be learned from; leave it out")
         scaled = replace(self, low=low, high=high, center=float(raw.mean()), spread=spread)
         if self.kind == "continuous":
@@ -121,8 +137,16 @@ class Attribute:
         A category is named by its word, or by a number where it is written as one: 1, "1" and "1.0" name the category
         1. A tensor or an array [b] has codes already.
 
+        Args:
+            value: what a person or a table says.
+
         Raises:
             ConfigError: where the attribute has no such value.
+
+        Examples:
+            >>> shape = Attribute("shape", "categorical", categories=("flat", "round"))
+            >>> shape.coded("round"), shape.coded(["flat", "round"]).tolist()
+            (1.0, [0.0, 1.0])
         """
         if isinstance(value, Tensor):
             return value
@@ -182,7 +206,19 @@ class Attribute:
 
 
 class Attributes(Sequence[Attribute]):
-    """The attributes of a model, in order, and their maps for whole batches."""
+    """The attributes of a model, in order, and their maps for whole batches.
+
+    Args:
+        attributes: the attributes; every name once.
+
+    Examples:
+        >>> attributes = Table.of({"sun": [1.0, 2.0, 4.0], "wet": [0, 1, 0]}).attributes
+        >>> attributes.names, attributes.index("wet")
+        (('sun', 'wet'), 1)
+        >>> latents = attributes.to_latent(torch.tensor([[2.0, 0.0]]))
+        >>> attributes.as_written(attributes.to_values(latents)).round(decimals=3).tolist()
+        [[2.0, 0.0]]
+    """
 
     def __init__(self, attributes: Iterable[Attribute]) -> None:
         self._attributes = tuple(attributes)
@@ -236,8 +272,16 @@ class Attributes(Sequence[Attribute]):
     def interventions(self, do: Do) -> dict[int, Tensor]:
         """{name: value as the table writes it, one or a list [b], or a tensor of codes} as {position: latent}.
 
+        Args:
+            do: what is set to what.
+
         Raises:
             ConfigError: for an unknown name or an impossible value.
+
+        Examples:
+            >>> attributes = Table.of({"sun": [1.0, 2.0, 3.0]}).attributes
+            >>> attributes.interventions({"sun": 3.0})
+            {0: tensor(1.)}
         """
         chosen = {self.index(name): value for name, value in do.items()}
         return {at: self[at].intervention(self[at].coded(value)) for at, value in chosen.items()}
@@ -269,8 +313,18 @@ class Table:
     def fit(cls, attributes: Iterable[Attribute], values: npt.ArrayLike, truth: CausalGraph | None = None) -> Table:
         """A table whose attributes take their ranges and scales from its own rows.
 
+        Args:
+            attributes: the columns; of each, name and kind.
+            values: [n, d]; labels 0 and 1, categories as codes.
+            truth: the graph that made the data, where it is known.
+
         Raises:
             DataError: where a column is constant, missing values, or at odds with its kind.
+
+        Examples:
+            >>> table = Table.fit([Attribute("sun", "continuous"), Attribute("wet", "binary")], [[1.5, 0], [3.0, 1]])
+            >>> table.attributes[0].high, table.latents.round(2).tolist()
+            (3.0, [[-0.71, -0.71], [0.71, 0.71]])
         """
         columns = np.asarray(values, dtype=np.float64)
         given = list(attributes)
@@ -284,8 +338,15 @@ class Table:
     def of(cls, columns: Mapping[str, Sequence[float]]) -> Table:
         """A table of numbers by name, kinds inferred: binary for 0 and 1, categorical for codes 0, 1, 2, ...
 
+        Args:
+            columns: the values of each column, by its name; all of one length.
+
         Raises:
             DataError: as `fit`.
+
+        Examples:
+            >>> [(a.name, a.kind) for a in Table.of({"sun": [1.5, 3.0], "wet": [0, 1]}).attributes]
+            [('sun', 'continuous'), ('wet', 'binary')]
         """
         values = np.array([*columns.values()], dtype=np.float64).T
         return cls.fit([Attribute(name, infer_kind(values[:, j])) for j, name in enumerate(columns)], values)
@@ -320,8 +381,16 @@ def infer_kind(values: Values) -> Kind:
 def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said]:
     """["Smiling=1", "angle=0.3", "shape=square"] as {name: number, or the category as the table writes it}.
 
+    Args:
+        settings: one text for each attribute that is set.
+        attributes: those of the model.
+
     Raises:
         ConfigError: where a setting is not NAME=VALUE, or names an attribute or a value that does not exist.
+
+    Examples:
+        >>> parse_do(["sun=2.5"], Table.of({"sun": [1.0, 4.0]}).attributes)
+        {'sun': 2.5}
     """
     do: dict[str, Said] = {}
     for setting in settings:

@@ -16,10 +16,21 @@ Reading = TypeVar("Reading", bound=tuple[object, ...])
 def parse_edge(edge: Edge, names: Sequence[str] | None = None) -> tuple[str, str]:
     """One edge, "a -> b" or {"cause": "a", "effect": "b"}, as ("a", "b").
 
-    Where the names are known, they say which arrow of several is the edge's; else it is the first.
+    Where a text holds several arrows, the known names decide which one separates cause and effect; without names, the
+    first one does.
+
+    Args:
+        edge: the edge, as a line or as a table.
+        names: the attributes that it may be between; any where none are given.
 
     Raises:
         GraphError: where it is no edge, a name is not among `names`, or they allow more than one reading.
+
+    Examples:
+        >>> parse_edge("a -> b")
+        ('a', 'b')
+        >>> parse_edge("x->y -> z", ["x->y", "z"])
+        ('x->y', 'z')
     """
     if not isinstance(edge, str):
         cause, effect, _ = _from_table(edge)

@@ -1,4 +1,4 @@
-"""The causal graph: who causes whom, how strongly, and what is known of it beforehand."""
+"""The causal graph: who causes whom, how strongly, and where something hidden causes two."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ccigkit.causal.dag import Matrix as Matrix
+from ccigkit.causal.dag import acyclic as acyclic
+from ccigkit.causal.dag import find_cycle as find_cycle
+from ccigkit.causal.dag import paired
+from ccigkit.causal.dag import reachability as reachability
+from ccigkit.causal.dag import topological_order as topological_order
 from ccigkit.causal.edges import Edge, Pair, is_pair, pair_of, parse_pair, read_edge, written_edge, written_pair
 from ccigkit.causal.edges import parse_edge as parse_edge
+from ccigkit.causal.knowledge import Knowledge as Knowledge
 from ccigkit.errors import GraphError, one_of
 from ccigkit.names import one_line, quoted, width
-
-Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,18 @@ class CausalGraph:
 
     Raises:
         GraphError: where the graph has a cycle, its names and matrix do not fit together, or a pair has both.
+
+    Examples:
+        >>> graph = CausalGraph.from_edges(["sun", "ice", "sales"], ["sun -> ice : -0.5", "ice -> sales"])
+        >>> graph.edges
+        [('sun', 'ice'), ('ice', 'sales')]
+        >>> graph.roots, graph.parents("sales"), graph.descendants("sun")
+        (['sun'], ['ice'], ['ice', 'sales'])
     """
 
     names: tuple[str, ...]
     strengths: Matrix
-    notes: tuple[str, ...] = field(default=(), compare=False)  # what a learner wants said, e.g. the edges it cut
+    notes: tuple[str, ...] = field(default=(), compare=False)  # remarks of the learner to show, e.g. which edges it cut
     confounded: frozenset[Pair] = frozenset()
 
     def __post_init__(self) -> None:
@@ -78,8 +90,17 @@ class CausalGraph:
         "Male <-> Young", here or in `confounded`, is a hidden common cause of the two. An edge may be a table too,
         {"cause": "a", "effect": "b", "strength": 0.7}, which any names can stand in; a pair {"one": "a", "other": "b"}.
 
+        Args:
+            names: the attributes, in the order of rows and columns.
+            edges: lines or tables, in any order.
+            confounded: pairs with a hidden common cause, as lines or tables.
+
         Raises:
             GraphError: where a line is no edge, or names an attribute that the graph has not.
+
+        Examples:
+            >>> CausalGraph.from_edges(["a", "b"], ["a -> b : 0.7"]).strengths.tolist()
+            [[0.0, 0.7], [0.0, 0.0]]
         """
         edges = list(edges)
         pairs = [is_pair(edge, names) for edge in edges]
@@ -93,8 +114,17 @@ class CausalGraph:
     ) -> CausalGraph:
         """A graph from triples (cause, effect, strength), and from pairs with a hidden common cause.
 
+        Args:
+            names: the attributes, in the order of rows and columns.
+            edges: the triples; a strength of 0 is no edge.
+            confounded: the pairs.
+
         Raises:
             GraphError: where a triple names an attribute that the graph has not.
+
+        Examples:
+            >>> CausalGraph.from_weights(["a", "b"], [("b", "a", -0.2)]).edges
+            [('b', 'a')]
         """
         names = tuple(names)
         strengths = np.zeros((len(names), len(names)))
@@ -152,7 +182,15 @@ class CausalGraph:
         return self.names.index(name)
 
     def reordered(self, names: Sequence[str]) -> CausalGraph:
-        """The same graph with its attributes in another order."""
+        """The same graph with its attributes in another order.
+
+        Args:
+            names: the same names in the order wanted.
+
+        Examples:
+            >>> CausalGraph.from_edges(["a", "b"], ["a -> b"]).reordered(["b", "a"]).strengths.tolist()
+            [[0.0, 0.0], [1.0, 0.0]]
+        """
         if set(names) != set(self.names):
             missing, extra = set(names) - set(self.names), set(self.names) - set(names)
             raise GraphError(f"the graph is over other attributes: it lacks {sorted(missing)} and adds {sorted(extra)}")
@@ -163,6 +201,16 @@ class CausalGraph:
         """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option.
 
         A hidden common cause missing or extra counts one, too; an arrow in its place counts as a reversal does.
+
+        Args:
+            truth: the graph to compare with, over the same names in any order.
+            reversal: what an edge the other way round counts.
+
+        Examples:
+            >>> truth = CausalGraph.from_edges(["a", "b", "c"], ["a -> b", "b -> c"])
+            >>> found = CausalGraph.from_edges(["a", "b", "c"], ["b -> a"])
+            >>> found.shd(truth), found.shd(truth, reversal=2)
+            (2, 3)
         """
         truth = truth.reordered(self.names)
         arrows, hidden = self.adjacency != truth.adjacency, np.triu(self.confounding != truth.confounding)
@@ -174,6 +222,11 @@ class CausalGraph:
         """One line per attribute, causes before effects: "effect <- cause (strength), ...", roots bare.
 
         Then one for each hidden common cause: "one <-> other".
+
+        Examples:
+            >>> print(CausalGraph.from_edges(["sales", "sun"], ["sun -> sales : 0.7"]).to_text())
+            sun
+            sales <- sun (+0.70)
         """
         most = max((width(one_line(name)) for name in self.names), default=0)
         lines = []
@@ -181,8 +234,8 @@ class CausalGraph:
             j = self.names.index(name)
             strengths = {p: self.strengths[self.names.index(p), j] for p in self.parents(name)}
             causes = ", ".join(f"{one_line(p)} ({strength:+.2f})" for p, strength in strengths.items())
-            told = one_line(name)
-            lines.append(f"{told}{' ' * (most - width(told))} <- {causes}" if causes else told)
+            line = one_line(name)
+            lines.append(f"{line}{' ' * (most - width(line))} <- {causes}" if causes else line)
         lines += [f"{one_line(one)} <-> {one_line(other)}" for one, other in self.pairs]
         return "\n".join(lines)
 
@@ -196,6 +249,16 @@ class CausalGraph:
 
         A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
         too, but commented out.
+
+        Args:
+            remarks: what to write beside edges, by (cause, effect).
+
+        Examples:
+            >>> print(CausalGraph.from_edges(["a", "b"], ["a -> b"]).to_toml({("a", "b"): "found in 98%"}), end="")
+            names = ["a", "b"]
+            edges = [
+                "a -> b : 1",  # found in 98%
+            ]
         """
         remarks = remarks or {}
         lines = []
@@ -230,159 +293,6 @@ class CausalGraph:
         return cls.from_edges(names, edges, hidden)
 
 
-@dataclass(frozen=True)
-class Knowledge:
-    """What is known of the graph before looking at the data; every structure learner honours it.
-
-    Edges are pairs (cause, effect). Tiers order attributes in time: nothing in a later tier causes anything in an
-    earlier one; attributes in no tier are free. Confounded are two of which neither causes the other directly, however
-    much they go together: something hidden causes both.
-    """
-
-    required: frozenset[tuple[str, str]] = frozenset()
-    forbidden: frozenset[tuple[str, str]] = frozenset()
-    tiers: tuple[tuple[str, ...], ...] = ()
-    roots: frozenset[str] = frozenset()
-    leaves: frozenset[str] = frozenset()
-    confounded: frozenset[Pair] = frozenset()
-
-    def allowed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """[d, d], true where an edge from row to column contradicts nothing that is known."""
-        allowed = ~np.eye(len(names), dtype=bool)
-        at = {name: i for i, name in enumerate(names)}
-        for cause, effect in self._known(self.forbidden, names):
-            allowed[at[cause], at[effect]] = False
-        for cause, effect in self._known(self.required, names):
-            allowed[at[effect], at[cause]] = False
-        for root in self._named(self.roots, names):
-            allowed[:, at[root]] = False
-        for leaf in self._named(self.leaves, names):
-            allowed[at[leaf], :] = False
-        allowed &= ~self._confounding(names)
-        tiers = [[at[name] for name in self._named(tier, names)] for tier in self.tiers]
-        for later, tier in enumerate(tiers):
-            for earlier in tiers[:later]:
-                allowed[np.ix_(tier, earlier)] = False
-        return allowed
-
-    def needed(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """[d, d], true where an edge from row to column is required.
-
-        Raises:
-            GraphError: where the required edges contradict the rest, or form a cycle.
-        """
-        needed = np.zeros((len(names), len(names)), dtype=bool)
-        for cause, effect in self._known(self.required, names):
-            needed[names.index(cause), names.index(effect)] = True
-        for i, j in np.argwhere(needed & self._confounding(names)):
-            one, other = names[i], names[j]
-            raise GraphError(
-                f"{one} -> {other} is required, and by {one} <-> {other} neither causes the other; keep one of the two"
-            )
-        for i, j in np.argwhere(needed & ~self.allowed(names)):
-            raise GraphError(f"the edge {names[i]} -> {names[j]} is both required and forbidden")
-        if cycle := find_cycle(needed):
-            raise GraphError(f"the required edges form a cycle among {', '.join(names[i] for i in cycle)}")
-        return needed
-
-    def joined(self, more: Knowledge) -> Knowledge:
-        """Both together; the tiers are those of `more`, where it has any."""
-        return Knowledge(
-            self.required | more.required,
-            self.forbidden | more.forbidden,
-            more.tiers or self.tiers,
-            self.roots | more.roots,
-            self.leaves | more.leaves,
-            self.confounded | more.confounded,
-        )
-
-    def __bool__(self) -> bool:
-        return any((self.required, self.forbidden, self.tiers, self.roots, self.leaves, self.confounded))
-
-    def _confounding(self, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-        self._named((name for pair in self.confounded for name in sorted(pair)), names)
-        return paired(self.confounded, names)
-
-    @staticmethod
-    def _named(wanted: Iterable[str], names: Sequence[str]) -> list[str]:
-        for name in wanted:
-            if name not in names:
-                raise GraphError(one_of("attribute in the background knowledge:", name, names))
-        return list(wanted)
-
-    def _known(self, edges: Iterable[tuple[str, str]], names: Sequence[str]) -> list[tuple[str, str]]:
-        pairs = list(edges)
-        self._named((name for pair in pairs for name in pair), names)
-        return pairs
-
-
-def paired(pairs: Iterable[Pair], names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """[d, d], symmetric, true for each pair of names."""
-    joined = np.zeros((len(names), len(names)), dtype=bool)
-    for one, other in pairs:
-        joined[names.index(one), names.index(other)] = joined[names.index(other), names.index(one)] = True
-    return joined
-
-
-def reachability(adjacency: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """[d, d], true where column can be reached from row by one edge or more."""
-    reach = adjacency.copy()
-    for k in range(len(reach)):  # Warshall
-        reach |= np.outer(reach[:, k], reach[k])
-    return reach
-
-
-def find_cycle(adjacency: npt.NDArray[np.bool_]) -> list[int]:
-    """The nodes along one directed cycle, or nothing where the graph is acyclic."""
-    looping = np.flatnonzero(np.diag(reachability(adjacency)))
-    if not len(looping):
-        return []
-    start = int(looping[0])
-    paths = [[start]]
-    while True:  # breadth first, so the cycle named is a shortest one
-        path = paths.pop(0)
-        if adjacency[path[-1], start]:
-            return path
-        paths += [[*path, int(j)] for j in np.flatnonzero(adjacency[path[-1]]) if j not in path]
-
-
-def topological_order(adjacency: npt.NDArray[np.bool_]) -> list[int]:
-    """Positions, causes before effects; among equals the lowest position first (Kahn's algorithm)."""
-    waiting = adjacency.sum(axis=0)
-    order: list[int] = []
-    left = set(range(len(adjacency)))
-    while left:
-        ready = min((i for i in left if waiting[i] == 0), default=None)
-        if ready is None:
-            raise GraphError("the graph has a cycle, so it has no causal order")
-        order.append(ready)
-        left.remove(ready)
-        waiting = waiting - adjacency[ready]
-    return order
-
-
-def acyclic(weights: Matrix, needed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
-    """[d, d], the edges of a weighted graph that survive when its cycles are broken.
-
-    Edges enter from the strongest to the weakest, and one that would close a cycle stays out (so of a cycle the
-    weakest edge goes). Edges that are `needed` enter first.
-    """
-    size = len(weights)
-    kept = np.zeros((size, size), dtype=bool)
-    reach = np.eye(size, dtype=bool)
-    rank = np.abs(weights).astype(float)
-    if needed is not None:
-        rank[needed] = np.inf
-    for flat in np.argsort(-rank, axis=None, kind="stable"):
-        i, j = divmod(int(flat), size)
-        if rank[i, j] == 0:
-            break
-        if i != j and not reach[j, i]:
-            kept[i, j] = True
-            reach |= np.outer(reach[:, i], reach[j])
-    return kept
-
-
 def _all(kind: type | UnionType, value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
@@ -390,4 +300,4 @@ def _all(kind: type | UnionType, value: object) -> bool:
 def honours(graph: CausalGraph, knowledge: Knowledge) -> None:
     """Check that a graph contradicts nothing that is known."""
     assert not (graph.adjacency & ~knowledge.allowed(graph.names)).any(), "forbidden edges and tiers are honoured"
-    assert not (knowledge.needed(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"
+    assert not (knowledge.required_edges(graph.names) & ~graph.adjacency).any(), "required edges are in the graph"

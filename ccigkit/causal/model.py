@@ -13,14 +13,14 @@ from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
-from ccigkit.descend import descend
+from ccigkit.descend import descend, falling
 from ccigkit.errors import DataError
 
 STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
 
 
 class CausalModel(nn.Module):
-    """What causes what among the attributes of a table, and how: it answers what would be, and would have been, so.
+    """Attributes of a table, the graph over them, the mechanisms along it: samples, interventions, counterfactuals.
 
     Values [n, d] are in the attributes' own units: numbers, labels 0 and 1, codes of categories. Interventions are
     {attribute: value}, one value for all rows or one [n] for each. Underneath everything is on the latent scale, z.
@@ -30,7 +30,7 @@ class CausalModel(nn.Module):
         structure: the graph over them: `Structure(graph)`.
         scm: the mechanisms along its edges.
 
-    Example:
+    Examples:
         >>> from ccigkit import CausalGraph, CausalModel, Table
         >>> from ccigkit.causal.scm.linear import LinearSCM
         >>> table = Table.of({"sun": [1.0, 2.0, 3.0, 4.0], "ice": [2.1, 3.9, 6.2, 7.8]})
@@ -56,6 +56,10 @@ class CausalModel(nn.Module):
     def fit(self, table: Table, *, seed: int = 0) -> CausalModel:
         """Fit strengths, mechanisms and noise to a table; returns the model itself.
 
+        Args:
+            table: rows of the model's attributes, in its order.
+            seed: seed of the descent.
+
         Raises:
             DataError: where the table has other attributes, or too few rows.
         """
@@ -69,15 +73,30 @@ class CausalModel(nn.Module):
         return self
 
     def abduct(self, values: Tensor) -> Tensor:
-        """The noise [n, d] that made values [n, d]."""
+        """The noise [n, d] that made values [n, d].
+
+        Args:
+            values: rows [n, d] in own units.
+        """
         return self.noise(self._latents(values))
 
     @torch.no_grad()
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
         """Values [n, d] of n new rows, under an intervention if one is given; the same seed gives the same noise.
 
+        Args:
+            n: how many rows.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
+
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
+
+        Examples:
+            >>> from ccigkit.testing import toy_model
+            >>> model = toy_model()[0].causal
+            >>> model.sample(2, do={"a": 1.0}, seed=0)[:, 0].tolist()
+            [1.0, 1.0]
         """
         like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
         with seeded(seed, like.device):
@@ -141,12 +160,12 @@ class CausalModel(nn.Module):
         """
         adjacency = self.structure.adjacency().detach()
 
-        def loss() -> Tensor:
+        def loss(step: int) -> Tensor:
             rows = torch.randint(len(latents), (BATCH,), device=latents.device)
             return self.scm.loss(latents[rows], adjacency)
 
         with torch.autocast(latents.device.type, enabled=False):
-            descend(list(self.scm.parameters()), loss, steps=steps, rate=RATE)
+            descend(self.scm.parameters(), loss, steps=steps, rate=RATE, schedule=falling)
         self.scm.fit_noise(some(latents), adjacency)
 
     def _holding(self, values: Tensor, do: Do) -> Tensor:
@@ -164,13 +183,13 @@ class CausalModel(nn.Module):
 
 
 def some(latents: Tensor, rows: int = 16_384) -> Tensor:
-    """Rows enough of a table [n, d] to tell a distribution by, from all over it."""
+    """Rows of a table [n, d], evenly spread, enough to estimate a distribution."""
     return latents[:: max(1, len(latents) // rows)]
 
 
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Random numbers of a seed, of which nothing outside notices; None takes them as they come."""
+    """Random numbers from a seed, without changing the global generators; None leaves them as they are."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if seed is not None:
             torch.manual_seed(seed)

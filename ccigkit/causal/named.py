@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from ccigkit.causal.edges import parse_pair
-from ccigkit.causal.graph import Knowledge
+from ccigkit.causal.knowledge import Knowledge
 from ccigkit.errors import GraphError, one_of
 
 

@@ -21,7 +21,7 @@ def covariance(table: Table) -> Matrix:
     """[d, d], of the latents: all that a linear learner ever looks at, whatever the number of rows.
 
     Raises:
-        DataError: where there are too few rows to tell one attribute from the others.
+        DataError: where there are too few rows to separate the attributes.
     """
     rows, size = table.values.shape
     if rows <= size:
@@ -45,7 +45,13 @@ def chunks(n: int, width: int) -> Iterator[slice]:
 
 
 def moments_of(features: Callable[[slice], Values], n: int, width: int) -> Matrix:
-    """[width, width], the covariance of so many features, which are made for a few of the n rows at a time."""
+    """[width, width], the covariance of features, in bounded memory.
+
+    Args:
+        features: some of the rows to their features [m, width].
+        n: how many rows there are.
+        width: how many features each has.
+    """
     total, products = np.zeros(width), np.zeros((width, width))
     for part in map(features, chunks(n, width)):
         total += part.sum(axis=0)
@@ -61,6 +67,15 @@ def fit_strengths(table: Table, support: Support) -> Matrix:
     Latents have unit spread, so these are standardised coefficients (Wright's path coefficients). Where the causes are
     collinear, they share the weight; an edge of the support is never given zero, which would remove it.
 
+    >>> from ccigkit import Attribute, Table
+    >>> table = Table.fit([Attribute(name, "continuous") for name in "ab"], [[0, 0], [1, 1], [0, 1], [1, 0], [1, 1]])
+    >>> fit_strengths(table, np.array([[False, True], [False, False]])).round(2).tolist()
+    [[0.0, 0.17], [0.0, 0.0]]
+
+    Args:
+        table: the rows.
+        support: true [d, d] where row causes column; of an acyclic graph.
+
     Raises:
         DataError: where the table has no more rows than attributes.
     """
@@ -68,7 +83,7 @@ def fit_strengths(table: Table, support: Support) -> Matrix:
 
 
 def regress(moments: Matrix, support: Support) -> Matrix:
-    """The same from the covariance [d, d], for a learner that has it already."""
+    """`fit_strengths` from the covariance [d, d], for a learner that has it already."""
     strengths = np.zeros_like(moments)
     for j, causes in enumerate(np.asarray(support, dtype=bool).T):
         if causes.any():

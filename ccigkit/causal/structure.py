@@ -18,6 +18,11 @@ class Structure(nn.Module):
     Args:
         graph: the graph, with its strengths as the first weights.
         learns: whether the weights are parameters.
+
+    Examples:
+        >>> graph = CausalGraph.from_edges(["a", "b"], ["a -> b : 0.5"])
+        >>> Structure(graph).adjacency().tolist()
+        [[0.0, 0.5], [0.0, 0.0]]
     """
 
     mask: Tensor
@@ -55,7 +60,7 @@ class Structure(nn.Module):
         self.weights.copy_(torch.tensor(strengths))
 
     def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
-        """What the structure itself descends on attributes [b, d]: nothing, where it is settled."""
+        """Loss terms of the structure itself on attributes [b, d]: none, where the graph is fixed."""
         return {}
 
     def tighten(self) -> None:

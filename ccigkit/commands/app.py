@@ -121,7 +121,7 @@ def graph(
     structure: StructureName = None,
     scm: SCMName = None,
     out: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml or .png; repeatable.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Where to write it: .toml, .png or .svg; repeatable.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="The true graph, to compare with what is learned.")
@@ -139,6 +139,9 @@ def graph(
     check: Annotated[
         bool, typer.Option("--check", help="Test what the graph claims: what does the table contradict?")
     ] = False,
+    missing: Annotated[
+        str | None, typer.Option(metavar="refuse|drop", help="What to do with rows that have holes.")
+    ] = None,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes or of any table."""
     from ccigkit.commands.graph import GraphRequest, show_graph, table_among
@@ -148,7 +151,8 @@ def graph(
     if table and data:
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
-    resolved = _resolve(config, recipe, names, {}, [word for word in given if word != table])
+    settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
+    resolved = _resolve(config, recipe, names, {}, settings)
     path = Path(table) if table else None
     show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
 
@@ -194,11 +198,14 @@ def evaluate(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="NAME", help="Which metric; repeatable.")
     ] = None,
-    graphs: Annotated[bool, typer.Option("--graphs", help="Ask the same run under wrong graphs too.")] = False,
+    graphs: Annotated[
+        bool, typer.Option("--graphs", help="The metric graphs too: the run under wrong graphs.")
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="MODULE:FUNCTION", help="A model that is not ours: what makes it for a data set.")
     ] = "",
     data: Annotated[str, typer.Option(metavar="NAME", help="The data set that --model is measured on.")] = "",
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write everything as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with pictures.")] = None,
 ) -> None:
@@ -211,7 +218,7 @@ def evaluate(
     runs = [Path(word) for word in given if there(word) or not SETTING.match(word)]
     settings = parse_settings(word for word in given if Path(word) not in runs)
     command = shlex.join(["ccigkit", *sys.argv[1:]])
-    request = Request(runs, model, data, metric or (), settings, graphs, json, html, command)
+    request = Request(runs, model, data, metric or (), settings, graphs, device, json, html, command)
     judge(request, _console())
 
 
@@ -223,11 +230,12 @@ def predictor(
     data: Data = None,
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps.")] = 1200,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of its weights and batches.")] = 0,
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
 ) -> None:
     """Train what reads attributes from pictures, on a data set's real images, for evaluate to measure with."""
     from ccigkit.commands.predictor import train_predictor
 
-    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, _console())
+    train_predictor(_resolve(config, recipe, {"data": data}, {}, settings or []), steps, seed, device, _console())
 
 
 @app.command()

@@ -6,11 +6,12 @@ import importlib
 import json
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -25,18 +26,19 @@ from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.evaluation.boards import boards, headlines, terminal_table
 from ccigkit.evaluation.exhibits import exhibit
-from ccigkit.evaluation.measure import QUICK, Evaluation, Found, Options, evaluate, pooled, reader, resolved
+from ccigkit.evaluation.measure import QUICK, Evaluation, current_name, evaluate, pooled, reader
 from ccigkit.evaluation.page import write_report
 from ccigkit.files import write_json
 from ccigkit.metrics.base import ImageModel
-from ccigkit.metrics.graphs import requery
 from ccigkit.model.files import load_model
-from ccigkit.model.model import CausalImageModel
 from ccigkit.show.terminal import plain, say
 from ccigkit.training.devices import choose_device
 
 GRAPHS = "graphs"
-FEWER: Options = {"truth": {"n": 500}, "interventional": {"n": 100}}  # a dozen graphs are asked, so less of each
+ELSEWHERE = {  # where --graphs had options of its own set before: of metrics, and what they are called now
+    "truth": {"n": "n", "seed": "seed", "predictor_steps": "predictor_steps"},
+    "distribution": {"n": "samples", "seed": "seed", "predictor_steps": "predictor_steps"},
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Request:
     metrics: Sequence[str] = ()
     settings: Tables = field(default_factory=dict)
     graphs: bool = False
+    device: str = "auto"
     json: Path | None = None
     html: Path | None = None
     command: str = ""
@@ -99,7 +102,7 @@ def judge(request: Request, console: Console) -> list[Evaluation]:
             subject = by_name[runs[0].name]
             log = subject.run.read_log() if subject.run else []
             with console.status(plain(f"{name}: pictures")):
-                read = reader(runs[0], subject.data)
+                read = reader(runs[0], subject.data, request.device)
                 exhibits.append(exhibit(name, subject.model, subject.data, read, log))
         write_report(request.html, groups, exhibits, request.command)
         say(console, f"wrote {request.html}")
@@ -109,6 +112,7 @@ def judge(request: Request, console: Console) -> list[Evaluation]:
 def gather(request: Request) -> Iterator[Subject]:
     """The models to be measured; runs of one data set share it."""
     loaded: dict[str, DataModule] = {}
+    device = choose_device(request.device)
 
     def data_of(table: Mapping[str, Any]) -> DataModule:
         chosen = {**table, **request.settings.get("data", {})}
@@ -120,7 +124,7 @@ def gather(request: Request) -> Iterator[Subject]:
     for folder in request.runs:
         run = Run(folder)
         config = run.config
-        model = load_model(folder, choose_device("auto"))
+        model = load_model(folder, device)
         about = {"run": str(folder), "seed": config.train.seed, "config": _written(config)}
         yield Subject(str(folder), model, data_of(config.tables["data"]), about, run)
     if request.model:
@@ -161,49 +165,51 @@ def outside(where: str) -> Callable[[DataModule], ImageModel]:
 
 
 def measure(subject: Subject, request: Request, console: Console) -> Evaluation:
-    """One model measured, and asked about wrong graphs where that is wanted."""
-    chosen = tuple(dict.fromkeys(request.metrics)) or (() if request.graphs else QUICK)
-    options = {kind: table for kind, table in request.settings.items() if kind != "data"}
-    of_graphs = {kind: {**few, **options.get(kind, {})} for kind, few in FEWER.items()}
-    mine = {kind: table for kind, table in options.items() if kind in chosen or not (request.graphs and kind in FEWER)}
-    with telling(console, subject.name) as tell:
+    """One model measured."""
+    chosen, options = asked_for(request)
+    with shown_progress(console, subject.name) as show_names:
         found = evaluate(
             subject.model,
             subject.data,
             metrics=chosen,
-            options=mine,
+            options=options,
             name=subject.name,
-            tell=lambda names: tell(", ".join(names)),
+            device=request.device,
+            callback=show_names,
         )
-        if request.graphs:
-            found = replace(found, found=(*found.found, ask_graphs(subject, of_graphs, tell)))
     return replace(found, about={**subject.about, **found.about})
 
 
-def ask_graphs(subject: Subject, options: Tables, tell: Callable[[str], None]) -> Found:
-    """What a run would answer under other graphs."""
-    if not isinstance(subject.model, CausalImageModel) or subject.run is None:
-        return Found(GRAPHS, {}, skipped="graphs asks runs of ccigkit, whose parts can be put under another graph")
-    scm = partial(build, "scm", subject.run.config.tables["scm"], {"size": len(subject.model.attributes)})
-    metrics: Any = [resolved(metric, given)[0] for metric, given in options.items()]
-    try:
-        rows = requery(subject.model, subject.data, scm, *metrics, tell=tell)
-    except DataError as reason:
-        return Found(GRAPHS, {}, skipped=str(reason))
-    return Found(GRAPHS, options, tuple(rows))
+def asked_for(request: Request) -> tuple[tuple[str, ...], Tables]:
+    """The metrics, by the names that they have now, and their options; `--graphs` is the metric of that name."""
+    chosen = tuple(dict.fromkeys(current_name(metric) for metric in request.metrics))
+    options = {current_name(kind): table for kind, table in request.settings.items() if kind != "data"}
+    if not request.graphs:
+        return chosen or QUICK, options
+    own = options.pop(GRAPHS, {})
+    for metric, names in ELSEWHERE.items():
+        for option, name in names.items():
+            if option in options.get(metric, {}):
+                warnings.warn(f"{metric}.{option} of --graphs is now {GRAPHS}.{name}", FutureWarning, stacklevel=1)
+                own = {name: options[metric][option], **own}
+        if metric not in chosen:
+            rest = {o: value for o, value in options.pop(metric, {}).items() if o not in names}
+            options |= {metric: rest} if rest else {}
+    return tuple(dict.fromkeys((*chosen, GRAPHS))), {**options, GRAPHS: own}
 
 
 @contextmanager
-def telling(console: Console, name: str) -> Iterator[Callable[[str], None]]:
+def shown_progress(console: Console, name: str) -> Iterator[Callable[[Sequence[str]], None]]:
     """What is being measured, in a live line on a terminal and a plain one elsewhere."""
     with console.status(plain(name)) as status:
 
-        def tell(what: str) -> None:
-            status.update(plain(f"{name}: {what}"))
+        def show_names(metrics: Sequence[str]) -> None:
+            what = f"{name}: {', '.join(metrics)}"
+            status.update(plain(what))
             if not console.is_terminal:
-                say(console, f"{name}: {what}", soft_wrap=True)
+                say(console, what, soft_wrap=True)
 
-        yield tell
+        yield show_names
 
 
 def grouped(subjects: Sequence[Subject], found: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:

@@ -19,11 +19,11 @@ from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
-from ccigkit.data.files.columns import is_table, read_table, told
+from ccigkit.data.files.columns import describe_kinds, is_table, read_table
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_text
 from ccigkit.model.files import save_model
-from ccigkit.show.images import save_graph
+from ccigkit.show.drawings import save_graph
 from ccigkit.show.progress import counting
 from ccigkit.show.tables import (
     comparison_table,
@@ -89,7 +89,7 @@ class GraphRequest:
     """What to learn a graph of, and what to make of it."""
 
     path: Path | None = None  # a bare table; else the configured data set
-    out: Sequence[Path] = ()  # where to write it: .toml, .png
+    out: Sequence[Path] = ()  # where to write it: .toml, .png, .svg
     truth: Path | None = None  # the true graph, where it is not the data set's own
     samples: int = 0  # resamples to learn from, too
     workers: int = 0  # processes that do so; 0 for one per core
@@ -105,8 +105,8 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     consensus. With `check` that is held to the table. With `fit` the mechanisms along it are fitted, and the causal
     model kept.
     """
-    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png")]:
-        raise ConfigError(f"--out {bad[0]}: a graph is written as .toml or .png")
+    if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png", ".svg")]:
+        raise ConfigError(f"--out {bad[0]}: a graph is written as .toml, .png or .svg")
     if request.fit and (request.fit / "config.toml").exists():
         raise ConfigError(f"--fit {request.fit}: that folder holds a run; choose another")
     table, known = table_of(config, request, console)
@@ -141,8 +141,9 @@ def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[T
     """The table that a graph is asked of, with its true graph where there is one, and what is known of it."""
     if request.path is not None:
         options = config["data"].options
-        table, known = read_table(request.path, options["attributes"], options["kinds"]), Knowledge()
-        say(console, f"{request.path}: {len(table.values)} rows; {told(table.attributes)}")
+        table = read_table(request.path, options["attributes"], options["kinds"], options["missing"])
+        known = Knowledge()
+        say(console, f"{request.path}: {len(table.values)} rows; {describe_kinds(table.attributes)}")
     else:
         data: DataModule = config["data"].build({})
         table, known = data.table(), data.knowledge
@@ -172,7 +173,7 @@ def resample_graph(
             samples=request.samples,
             seed=config.train.seed,
             workers=request.workers,
-            tell=advance,
+            on_done=advance,
         )
     console.print(frequency_table(resampled, learned.graph))
     say_notes(console, resampled.graph)

@@ -25,7 +25,7 @@ from ccigkit.files import write_json, write_text
 from ccigkit.model.files import save_model
 from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.base import Objective
-from ccigkit.show.images import save_graph
+from ccigkit.show.drawings import save_graph
 from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
 from ccigkit.show.tables import describe_graph, facts_table

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 
@@ -18,6 +19,10 @@ class Component(ABC):
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    former_names: ClassVar[tuple[str, ...]] = ()
+    """Names that the component had in earlier versions; they find it still, with a warning."""
+    former: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Names that its options had in earlier versions: {former name: name now}; they are taken still, with a warning."""
     wiring: ClassVar[tuple[str, ...]] = ()
     """What ccigkit passes, by name. The name of another kind stands for that kind's chosen component."""
     default: ClassVar[str] = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -113,10 +114,14 @@ def options_of(component: type) -> dict[str, Option]:
 def resolve(component: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """All options of a class, the given ones validated and the rest at their defaults.
 
+    An option's former name is taken too, with a warning.
+
     Raises:
-        ConfigError: for an unknown option (with the nearest name), a value of a wrong type or out of its range.
+        ConfigError: for an unknown option (with the nearest name), a value of a wrong type or out of its range, or an
+            option given under its former name and its own.
     """
     options = options_of(component)
+    given = _renamed(component, given, where)
     for key in given:
         if key not in options:
             raise ConfigError(f"{where}.{key}: " + one_of(f"option of {_named(component)}:", key, options))
@@ -124,6 +129,20 @@ def resolve(component: type, given: Mapping[str, Any], where: str) -> dict[str, 
         key: option.validate(given[key], f"{where}.{key}") if key in given else option.default
         for key, option in options.items()
     }
+
+
+def _renamed(component: type, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The given options by the names that they have now."""
+    former: Mapping[str, str] = getattr(component, "former", {})
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        name = former.get(key, key)
+        if name != key:
+            warnings.warn(f"{where}.{key} is now called {where}.{name}; write that", FutureWarning, stacklevel=2)
+        if name in found:
+            raise ConfigError(f"{where}.{name} is given twice, once under its former name; give it once")
+        found[name] = value
+    return found
 
 
 def _named(component: type) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -52,7 +53,7 @@ class Registry:
         return None
 
     def get(self, kind: str, name: str) -> type[Component]:
-        """The class of a component.
+        """The class of a component, by its name or, with a warning, by one that it had before.
 
         Raises:
             ConfigError: where there is none of that name, with the nearest names and the plugins set aside.
@@ -60,6 +61,11 @@ class Registry:
         if kind not in self.kinds:
             raise ConfigError(one_of("kind of component", kind, self.kinds))
         if (kind, name) not in self.components:
+            for component in self:
+                if component.kind == kind and name in component.former_names:
+                    now = component.name
+                    warnings.warn(f"the {kind} {name!r} is now called {now!r}; write that", FutureWarning, stacklevel=2)
+                    return component
             aside = "; ".join(f"plugin {plugin!r} was set aside: {reason}" for plugin, reason in self.broken.items())
             raise ConfigError(one_of(kind, name, self.names(kind)) + (f" ({aside})" if aside else ""))
         return self.components[kind, name]

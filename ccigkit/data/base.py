@@ -21,7 +21,13 @@ SplitName = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Split:
-    """Images [n, c, h, w] as uint8, their attributes [n, d] in own units, and the noise that made them, if known."""
+    """Images [n, c, h, w] as uint8, their attributes [n, d] in own units, and the noise that made them, if known.
+
+    Args:
+        images: [n, c, h, w] as uint8.
+        values: [n, d] in own units.
+        noise: [n, m], of drawn data.
+    """
 
     images: Tensor
     values: Values
@@ -34,7 +40,7 @@ class Split:
 class DataModule(Component):
     """Images with attributes.
 
-    `knowledge` is what anybody knows of these attributes' graph before looking (a smile does not make one male);
+    `knowledge` is what is known of these attributes' graph without data (a smile does not make one male);
     `truth` is the graph that made the data, or None; `frame` is the share of a picture's shorter side that the images
     show, so that a user's own picture can be cut as the training images were.
     """
@@ -55,7 +61,11 @@ class DataModule(Component):
 
     @abstractmethod
     def load(self, split: SplitName) -> Split:
-        """The images and attributes of one split; the same rows in the same order at every call."""
+        """The images and attributes of one split; the same rows in the same order at every call.
+
+        Args:
+            split: train or test.
+        """
 
     def table(self) -> Table:
         """The training split's attributes, with their ranges and scales fitted."""
@@ -64,7 +74,10 @@ class DataModule(Component):
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.
 
-        Training asks for its images here. Data that is too large to load overrides this, and may read ahead.
+        Training gets its images here. Data sets too large for memory override this, and may read ahead.
+
+        Args:
+            rows: of each batch the rows of the table that it has.
         """
         images = self.load("train").images
         return (images.index_select(0, wanted) for wanted in rows)  # many times as fast as images[wanted]
@@ -84,7 +97,7 @@ class DataModule(Component):
         for wanted, images in zip(rows, data.in_batches(rows), strict=True):
             assert torch.equal(images, train.images[wanted]), "batches are the training images of the rows asked for"
         names = tuple(attribute.name for attribute in data.attributes)
-        data.knowledge.needed(names)
+        data.knowledge.required_edges(names)
         if data.truth is not None:
             assert data.truth.names == names, "the truth is over the attributes"
             honours(data.truth, Knowledge(tiers=data.knowledge.tiers))
@@ -101,18 +114,45 @@ class RenderedData(DataModule):
 
     @abstractmethod
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
-        """Noise [n, m] for n new images."""
+        """Noise [n, m] for n new images.
+
+        Args:
+            n: how many images.
+            generator: where the random numbers come from.
+        """
 
     @abstractmethod
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
-        """Attributes [n, d] that follow from the noise, with those in `do` held at the values given for them."""
+        """Attributes [n, d] that follow from the noise, with those in `do` held at the values given for them.
+
+        Args:
+            noise: [n, m].
+            do: what is set, {attribute: value in own units, one or [n]}.
+        """
 
     @abstractmethod
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
-        """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise only what is not in them is looked at."""
+        """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise, only the columns that no attribute has.
+
+        Args:
+            values: the attributes.
+            noise: [n, m].
+        """
 
     def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
-        """What the same noise gives under an intervention; with an empty one, the sample itself."""
+        """What the same noise gives under an intervention; with an empty one, the sample itself.
+
+        Args:
+            noise: [n, m].
+            do: what is set, {attribute: value in own units, one or [n]}.
+
+        Examples:
+            >>> from ccigkit.data.drawn.pendulum import Pendulum
+            >>> data = Pendulum(n=20, size=16)
+            >>> noise = data.sample_noise(2, torch.Generator().manual_seed(0))
+            >>> data.counterfactual(noise, {"angle": 0.5}).values[:, 0].round(2).tolist()
+            [0.5, 0.5]
+        """
         values = self.values(noise, do)
         return Split(self.draw(values, noise), values.double().numpy(), noise)
 

@@ -103,6 +103,10 @@ class CausalCircuit(FileData):
         ]
         if "train" not in {part for _, part in found}:
             raise DataError(f"{place} has no train.npz, nor a train-0.npz")
+        if len({part for _, part in found}) < 2:
+            raise DataError(
+                f"{place} has no test.npz, nor a test-0.npz or a val.npz; a training ends with pictures of it"
+            )
         return found
 
     def _latents(self, names: list[str], moment: int) -> Values:
@@ -165,7 +169,15 @@ def read_member(path: Path, name: str) -> npt.NDArray[Any]:
                 return np.asarray(PlainUnpickler(file).load()).reshape(shape)
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+        RuntimeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise DataError(f"cannot read {name} in {path}: {error}; if it was cut short, fetch it again") from None
 
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ccigkit.causal.attributes import Attribute, Attributes, Values
 from ccigkit.data.files.cache import OnBad
-from ccigkit.data.files.columns import binary, joined, numbers
-from ccigkit.data.files.crops import Preset
+from ccigkit.data.files.cells import binary, numbers
+from ccigkit.data.files.columns import joined
+from ccigkit.data.files.crops import ALIGNED, LARGEST, Crop, Preset
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.parquet import ParquetImages, parquet_blocks, parquet_files, parts_by_file
-from ccigkit.data.files.sources import PARTS, ImageFiles, Names, refuse_html, unique
+from ccigkit.data.files.sources import PARTS, ImageFiles, Images, Names, refuse_html, unique
 from ccigkit.errors import DataError, one_of
+from ccigkit.pixels import UNREADABLE
 
 SIGNS = {"1": 1.0, "0": 0.0, "-1": 0.0}
 LABELS = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 PEOPLE = ("celeb_id", "identity")  # what data hubs call the column that says who it is
 
-WIDTH = 178  # pixels, of the aligned images
+WIDTH = ALIGNED[0]  # pixels, of the aligned images
 
 
 class CelebA(FileData):
@@ -42,8 +47,8 @@ class CelebA(FileData):
         limit: use only so many images, spread evenly over the label file; 0 for all.
         on_bad: whether image files that cannot be read are an error (refuse) or are left out (skip).
         cache: folder for the decoded images; empty for `ccigkit` in the user's cache.
-        share_test: share of the images in the test split, where no file says which those are; nobody is then in both
-            splits, if it is known who is who.
+        share_test: share of the images in the test split, where no file says which those are; where
+            identities are known, no person is in both.
         seed: seed of that split.
     """
 
@@ -73,6 +78,12 @@ class CelebA(FileData):
         self.frame = min(self.view.crop.side / WIDTH, 1.0) or 1.0
 
     def find(self) -> Rows:
+        rows = self._listed()
+        if said := said_of_size(self.view.crop, *first_size(rows.images)):
+            warnings.warn(f"{rows.images.place}: {said}", stacklevel=2)
+        return rows
+
+    def _listed(self) -> Rows:
         root = self.place("list_attr_celeba.txt")
         folder = next((folder for folder in (root, root / "celeba") if _find(folder, *LABELS)), root)
         if not _find(folder, *LABELS) and (files := parquet_files(folder)):
@@ -87,15 +98,17 @@ class CelebA(FileData):
             raise DataError(f"{folder} has neither a {' nor a '.join(LABELS)}, nor any .parquet files")
         images = _images(folder)
         labels = read_labels(path, self.columns)
-        names = [name for name in labels if name in images.entries]
+        small = {image.lower(): image for image in images.entries}  # some copies have 000001.JPG
+        found = {name: small[name.lower()] for name in labels if name.lower() in small}
+        names = list(found)
         if not names:
             raise DataError(
                 f"none of the {len(labels)} names in {path} is among the {len(images.entries)} images in {images.place}"
             )
-        _report(f"label rows in {path} have no image", [name for name in labels if name not in images.entries])
-        _report(f"images in {images.place} have no label row", sorted(images.entries.keys() - labels.keys()))
+        _report(f"label rows in {path} have no image", [name for name in labels if name not in found])
+        _report(f"images in {images.place} have no label row", sorted(images.entries.keys() - {*found.values()}))
         values = np.array([labels[name] for name in names])
-        return Rows(images, np.array(names), values, _parts(folder, names), _people(folder, names))
+        return Rows(images, np.array(list(found.values())), values, _parts(folder, names), _people(folder, names))
 
     # --- as data hubs do ----------------------------------------------------------------------------------------------
 
@@ -109,6 +122,40 @@ class CelebA(FileData):
         names = np.array(list(images.entries))
         people = next((np.array(columns[name]).astype(str) for name in PEOPLE if name in columns), None)
         return Rows(images, names, values, parts_by_file(names.tolist()), people)
+
+
+def said_of_size(crop: Crop, width: int, height: int) -> str:
+    """What a crop does to pictures of another size than CelebA's; empty where it cuts what it says, or there are none.
+
+    Raises:
+        DataError: where they are no larger or smaller copies of CelebA's, so that a paper's crop shows something else.
+    """
+    pictures = f"pictures are {width} x {height} pixels"
+    if not width:
+        return ""
+    if (scale := crop.scale(width, height)) is None:
+        raise DataError(
+            f"{pictures}, not CelebA's {WIDTH} x {ALIGNED[1]} or a copy in another size, so that the crop {crop.name} "
+            "shows something else; data.crop=square takes the largest square, data.crop=N the central N x N pixels"
+        )
+    if scale != 1:
+        left, top, right, _ = crop.box(width, height)
+        return f"{pictures}, so the crop {crop.name} is scaled with them, to {right - left} pixels at ({left}, {top})"
+    if min(width, height) < crop.side < LARGEST:
+        return f"{pictures}, smaller than data.crop={crop.side}; the largest square of each is taken"
+    return ""
+
+
+def first_size(images: Images) -> tuple[int, int]:
+    """Width and height of the first image that can be read; 0 and 0 where none of the first few can."""
+    with images.reading() as read:
+        for name in islice(images.entries, 5):
+            try:
+                with Image.open(BytesIO(read(name))) as image:
+                    return image.size
+            except UNREADABLE:
+                continue
+    return 0, 0
 
 
 def _images(folder: Path) -> ImageFiles:
@@ -130,7 +177,7 @@ def _parts(folder: Path, names: list[str]) -> Names | None:
 
 
 def _people(folder: Path, names: list[str]) -> Names | None:
-    """Who is on every image [n] from identity_CelebA, if there is one; an image it lacks shows somebody else."""
+    """The person on every image [n] from identity_CelebA, if there is one; each image it lacks counts as another."""
     if not (path := _find(folder, "identity_CelebA.txt", "identity_CelebA.csv")):
         return None
     person = _read_pairs(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import zlib
 from collections.abc import Mapping
@@ -15,9 +14,12 @@ import torch
 from ccigkit.causal.attributes import Attribute, Attributes, Table, Values
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.data.base import DataModule, Split, SplitName
+from ccigkit.data.files.cells import numbers
+from ccigkit.data.files.columns import read_columns as columns_of
 from ccigkit.data.files.crops import Pixels
 from ccigkit.data.files.sources import refuse_html
 from ccigkit.errors import DataError, one_of
+from ccigkit.files import expanded
 
 PREFIX: Mapping[SplitName, str] = {"train": "train", "test": "t10k"}
 SIDE = 28
@@ -53,7 +55,7 @@ class MorphoMNIST(DataModule):
             raise DataError("morphomnist: attributes is empty; name at least one, for example thickness")
         if not root:
             raise DataError("morphomnist needs the folder with its files: data.root=FOLDER")
-        self.root, self.size = Path(root).expanduser(), size
+        self.root, self.size = expanded(root), size
         if not self.root.is_dir():
             raise DataError(
                 f"morphomnist: there is no folder {self.root}; set data.root to the one with train-morpho.csv"
@@ -61,6 +63,11 @@ class MorphoMNIST(DataModule):
         self.image_shape = (1, size, size)
         self.attributes = tuple(Attributes(map(_attribute, attributes)))
         columns = read_columns(self.root / "train-morpho.csv")
+        refuse_html(self.root / "t10k-morpho.csv", "a table")
+        split: SplitName
+        for split in PREFIX:  # said now, not when a training is done
+            for what in ("images-idx3-ubyte", *(["labels-idx1-ubyte"] if "digit" in attributes else [])):
+                self._path(split, what)
         for name in attributes:
             if name not in {*columns, "digit", "intensity"}:
                 raise DataError(f"{self.root}: {one_of('attribute', name, {*columns, 'digit', 'intensity'})}")
@@ -96,14 +103,27 @@ class MorphoMNIST(DataModule):
             )
         counts = {name: len(columns[name]) for name in names} | ({} if images is None else {"images": len(images)})
         if len(set(counts.values())) > 1:
-            told = ", ".join(f"{count} {name}" for name, count in counts.items())
-            raise DataError(f"the {PREFIX[split]} files in {self.root} do not belong together: {told}")
+            counted = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise DataError(f"the {PREFIX[split]} files in {self.root} do not belong together: {counted}")
         return np.stack([columns[name] for name in names], axis=1)
 
     def _idx(self, split: SplitName, what: str, dimensions: int) -> Pixels:
-        path = self.root / f"{PREFIX[split]}-{what}"
-        zipped = path.with_name(path.name + ".gz")
-        return read_idx(path if path.is_file() else zipped, dimensions)
+        return read_idx(self._path(split, what), dimensions)
+
+    def _path(self, split: SplitName, what: str) -> Path:
+        """An idx file, plain or compressed, its name as published or, as many programs unpack it, with a dot.
+
+        Raises:
+            DataError: where there is none.
+        """
+        plain = f"{PREFIX[split]}-{what}"
+        names = [name + ending for name in (plain, plain.replace("-idx", ".idx")) for ending in ("", ".gz")]
+        if found := next((self.root / name for name in names if (self.root / name).is_file()), None):
+            return found
+        raise DataError(
+            f"cannot read {self.root / plain}.gz: No such file, nor one without .gz, nor {names[2]}; fetch it, or set "
+            "data.root to the folder with it"
+        )
 
 
 def _attribute(name: str) -> Attribute:
@@ -147,11 +167,12 @@ def read_columns(path: Path) -> dict[str, npt.NDArray[np.float64]]:
     Raises:
         DataError: where it is missing or a cell is no number.
     """
-    refuse_html(path, "a table")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
     try:
-        values = np.array(rows, dtype=float).reshape(len(rows), len(header))
-    except ValueError as error:
-        raise DataError(f"{path} is no table of numbers: {error}") from None
-    return dict(zip(header, values.T, strict=True))
+        columns = {name: numbers(cells) for name, cells in columns_of(path).items()}
+    except DataError as error:
+        if path.is_file() and f"{path}, row" in str(error):
+            raise DataError(f"{path} is no table of numbers: {str(error).removeprefix(f'{path}, ')}") from None
+        raise
+    if words := next((name for name, values in columns.items() if values is None), None):
+        raise DataError(f"{path} is no table of numbers: {words} has words")
+    return {name: values for name, values in columns.items() if values is not None}

@@ -6,8 +6,10 @@ import json
 import os
 import random
 import tarfile
+import threading
+import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +22,14 @@ from torch.utils.data import IterableDataset
 
 from ccigkit.causal.attributes import Attributes, Kind, Values
 from ccigkit.data.base import SplitName
-from ccigkit.data.files.cache import UNREADABLE, OnBad
-from ccigkit.data.files.columns import as_attribute
+from ccigkit.data.files.cache import OnBad
+from ccigkit.data.files.cells import Missing, read_attributes
 from ccigkit.data.files.crops import Preset, View
 from ccigkit.data.files.folder import FileData, Rows
 from ccigkit.data.files.parquet import parts_by_file
-from ccigkit.data.files.sources import SUFFIXES, Images, Read, refuse_html, unique
+from ccigkit.data.files.sources import SUFFIXES, Images, Read, refuse_html
 from ccigkit.errors import DataError, one_of
+from ccigkit.pixels import UNREADABLE
 
 AHEAD = 2  # batches that are being decoded while training is busy with the one before
 
@@ -34,8 +37,8 @@ AHEAD = 2  # batches that are being decoded while training is busy with the one 
 class Shards(FileData):
     """Tar shards of samples KEY.jpg and KEY.json, the JSON an object of labels; train-000.tar, test-000.tar, ...
 
-    They are decoded once into the cache, which is far smaller than the shards; or read anew in every epoch of a
-    training, from where they lie in the shards. `stream` is for a loop of one's own: it reads the shards in order, each
+    They are decoded once into the cache, which is far smaller than the shards; or, with `streamed`, read again from the
+    shards in every epoch. `stream` is for a loop of one's own: it reads the shards in order, each
     process its own share of them, every sample exactly once per epoch.
 
     Args:
@@ -44,6 +47,7 @@ class Shards(FileData):
         streamed: train without a cache of the training images: each is read when its turn comes, a few batches ahead,
             in as many threads as torch may use. The model is the same, to the last bit.
         kinds: kinds of attributes, where the inferred ones are wrong.
+        missing: whether a sample with a hole in an attribute is an error (refuse) or is dropped (drop).
         size: height and width of the images, in pixels.
         crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
             crop by its name; whole, or 0, squeezes the whole image into a square.
@@ -63,6 +67,7 @@ class Shards(FileData):
         attributes: list[str] = [],  # noqa: B006  never written to
         streamed: bool = False,
         kinds: dict[str, Kind] = {},  # noqa: B006
+        missing: Missing = "refuse",
         size: int = 64,
         crop: Preset | int = "square",
         limit: int = 0,
@@ -84,19 +89,21 @@ class Shards(FileData):
         where, labels = self._shards.place, self._shards.labels
         for name in (*attributes, *kinds):
             for key, label in labels.items():
-                if name not in label:
+                if name not in label and (missing == "refuse" or not any(name in other for other in labels.values())):
                     raise DataError(f"{where}: {key}.json: {one_of('label', name, label)}")
-        columns = [
-            as_attribute(name, [v[name] for v in labels.values()], kinds.get(name), where) for name in attributes
-        ]
-        self.attributes = tuple(Attributes(attribute for attribute, _ in columns))
-        self._values: Values = np.stack([values for _, values in columns], axis=1)
+        columns = {name: [label.get(name) for label in labels.values()] for name in attributes}
+        self._reading = read_attributes(columns, attributes, kinds, missing, where)
+        self.attributes = tuple(Attributes(self._reading.attributes))
+        if self._reading.said:
+            warnings.warn(f"{where}: {'; '.join(self._reading.said)}", stacklevel=2)
 
     def find(self) -> Rows:
-        names = list(self._shards.entries)
-        return Rows(self._shards, np.array(names), self._values, parts_by_file([n.partition(":")[0] for n in names]))
+        names = np.array(list(self._shards.entries))[self._reading.kept]
+        parts = parts_by_file([name.partition(":")[0] for name in names.tolist()])
+        return Rows(self._shards, names, self._reading.values, parts)
 
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        self._split("test")  # missed now, and not when the training is done
         return self._read_ahead(rows) if self.streamed else super().in_batches(rows)
 
     def _read_ahead(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -160,18 +167,34 @@ class Stream(IterableDataset[Sample]):
         stages = [webdataset.SimpleShardList(mine), webdataset.tarfile_to_samples()]
         if self.shuffle:
             stages.append(webdataset.shuffle(self.shuffle, rng=random.Random(f"{self.seed} {rank} {worker}")))  # noqa: S311
+        known = {_as_cut(name): name for name in self.values}
         for sample in webdataset.DataPipeline(*stages):
-            name = f"{Path(sample['__url__']).stem}:{sample['__key__']}"
-            content = next((sample[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in sample), None)
-            if content is None or name not in self.values:
-                continue
-            try:
-                image = decoded(self.view, name, content)
-            except DataError:
-                if self.on_bad == "skip":
+            start = f"{Path(sample['__url__']).stem}:{sample['__key__']}"
+            for name, content in _images_in(start, sample):
+                if (key := known.get(name)) is None:
                     continue
-                raise
-            yield Sample(name, image, torch.as_tensor(self.values[name]))
+                try:
+                    image = decoded(self.view, key, content)
+                except DataError:
+                    if self.on_bad == "skip":
+                        continue
+                    raise
+                yield Sample(key, image, torch.as_tensor(self.values[key]))
+
+
+def _as_cut(name: str) -> str:
+    """A name as WebDataset has it, which makes all after the first dot of a file small."""
+    folder, slash, file = name.rpartition("/")
+    key, dot, rest = file.partition(".")
+    return folder + slash + key + dot + rest.lower()
+
+
+def _images_in(start: str, sample: Mapping[str, object]) -> Iterator[tuple[str, bytes]]:
+    """The images of a sample of WebDataset, which cuts names at the first dot: img.001.jpg is img's field 001.jpg."""
+    for field, content in sample.items():
+        name, _, ending = f"{start}.{field}".rpartition(".")
+        if f".{ending}" in SUFFIXES and isinstance(content, bytes):
+            yield name, content
 
 
 def decoded(view: View, name: str, content: bytes) -> Tensor:
@@ -207,40 +230,85 @@ class ShardImages(Images):
         paths = sorted(place.glob("*.tar"))
         if not paths:
             raise DataError(f"{place} has no .tar files")
-        images: list[tuple[str, tuple[str, int, int, int]]] = []
+        entries: dict[str, tuple[str, int, int, int]] = {}
         labels: dict[str, Mapping[str, object]] = {}
+        lost: list[str] = []
         for path in paths:
-            refuse_html(path, "a tar file")
-            try:
-                with tarfile.open(path, "r:") as archive:
-                    for member in archive:
-                        folder, _, file = member.name.rpartition("/")
-                        key, _, ending = file.partition(".")  # as WebDataset cuts them, at the first dot
-                        name = f"{path.stem}:{folder + '/' if folder else ''}{key}"
-                        if f".{ending.lower()}" in SUFFIXES:
-                            images.append((name, (str(path), member.offset_data, member.size, path.stat().st_mtime_ns)))
-                        elif ending.lower() == "json" and (content := archive.extractfile(member)):
-                            labels[name] = json.load(content)
-            except (OSError, tarfile.TarError, ValueError) as error:
-                raise DataError(f"cannot read {path}: {error}; if it was cut short, fetch it again") from None
-        entries = unique(place, images)
-        if lost := [name for name in entries if not isinstance(labels.get(name), dict)]:
+            pictures, described = _listed(path)
+            for file, entry in pictures:
+                if (key := _key(file, described)) is None:
+                    continue  # another part of a sample
+                name = f"{path.stem}:{key}"
+                if name in entries:
+                    raise DataError(f"{place} has {name} twice; remove one of the two")
+                entries[name] = entry
+                if isinstance(label := described.get(key), dict):
+                    labels[name] = label
+                else:
+                    lost.append(name)
+        if lost:
             raise DataError(f"{place}: {len(lost)} of {len(entries)} images have no .json with labels, first {lost[0]}")
-        return cls(place, entries, {name: labels[name] for name in entries})
+        if not entries:
+            raise DataError(f"{place}: its {len(paths)} .tar files hold no images ({', '.join(SUFFIXES)})")
+        return cls(place, entries, labels)
 
     @contextmanager
     def reading(self) -> Iterator[Read]:
-        files: dict[str, int] = {}
+        opened: dict[int, tuple[str, int]] = {}  # the file that each thread reads from, as there may be very many
+
+        def read(name: str) -> bytes:
+            path, start, size, _ = self.entries[name]
+            thread = threading.get_ident()
+            before, file = opened.get(thread, ("", -1))
+            if before != path:
+                if opened.pop(thread, None):
+                    os.close(file)
+                file = os.open(path, os.O_RDONLY)
+                opened[thread] = path, file
+            return os.pread(file, size, start)
+
         try:
-            for path, *_ in self.entries.values():
-                if path not in files:
-                    files[path] = os.open(path, os.O_RDONLY)
-
-            def read(name: str) -> bytes:
-                path, start, size, _ = self.entries[name]
-                return os.pread(files[path], size, start)
-
             yield read
         finally:
-            for file in files.values():
+            for _, file in opened.values():
                 os.close(file)
+
+
+Listed = list[tuple[str, tuple[str, int, int, int]]]
+
+
+def _listed(path: Path) -> tuple[Listed, dict[str, object]]:
+    """The images in a shard by their paths in it, and what its .json files say, by theirs without the ending.
+
+    Raises:
+        DataError: where it cannot be read.
+    """
+    refuse_html(path, "a tar file")
+    pictures: Listed = []
+    described: dict[str, object] = {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                key, _, ending = member.name.rpartition(".")
+                if not member.isfile() or member.name.rpartition("/")[2].startswith("."):
+                    continue
+                if f".{ending.lower()}" in SUFFIXES:
+                    pictures.append(
+                        (member.name, (str(path), member.offset_data, member.size, path.stat().st_mtime_ns))
+                    )
+                elif ending.lower() == "json" and (content := archive.extractfile(member)):
+                    described[key] = json.load(content)
+    except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: {error}; if it was cut short, fetch it again") from None
+    return pictures, described
+
+
+def _key(file: str, described: Container[str]) -> str | None:
+    """What an image is called, so that its .json has the same name; None where it is another part of a sample.
+
+    WebDataset cuts names at the first dot, so 001.mask.png belongs to 001.json; but img.001.jpg to img.001.json.
+    """
+    whole = file.rpartition(".")[0]
+    folder, slash, name = whole.rpartition("/")
+    first = folder + slash + name.partition(".")[0]
+    return None if whole not in described and first != whole and first in described else whole

@@ -1,32 +1,35 @@
-"""A folder of one's own images with a table of their attributes; kinds, columns and splits are inferred and said."""
+"""A folder of one's own images with a table of their attributes; kinds and splits are inferred, and reported."""
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from ccigkit.causal.attributes import Attribute, Attributes, Kind
+from ccigkit.causal.attributes import Attributes, Kind
 from ccigkit.data.files.cache import OnBad
-from ccigkit.data.files.columns import Columns, as_attribute, joined, read_columns, told, unfit
+from ccigkit.data.files.cells import Missing, is_hole, is_number, read_attributes, unfit, word
+from ccigkit.data.files.columns import Columns, describe_kinds, is_table, joined, read_columns, written
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
-from ccigkit.data.files.parquet import ParquetImages, image_column, parquet_blocks, parquet_files, parts_by_file
-from ccigkit.data.files.sources import PARTS, ImageFiles, Images, Names, unique
+from ccigkit.data.files.matching import match_images
+from ccigkit.data.files.parquet import ParquetImages, image_columns, parquet_blocks, parquet_files, parts_by_file
+from ccigkit.data.files.sources import FOREIGN, PARTS, SUFFIXES, ImageFiles, Images, Names
 from ccigkit.errors import DataError, one_of
+from ccigkit.files import expanded
 
 SPLIT = ("split", "partition", "subset", "fold")  # what a column of splits is called
-NAMING: tuple[Callable[[PurePosixPath], str], ...] = (str, lambda path: path.name, lambda path: path.stem)
 
 
 class ImageTable(FileData):
     """Any folder of images with a table of attributes: a row per image, a column per attribute.
 
-    The table names each image by its path in the folder, its file name, or that without the ending. Kinds are inferred
-    and said once: two values are binary, words and few whole numbers from 0 are categorical, other numbers continuous.
+    The table names each image by its path in the folder, its file name, or that without the ending, or its number.
+    Kinds are inferred and said once: 0 and 1 are binary, words, two whole numbers and few in a row are categorical,
+    other numbers continuous.
 
     Args:
         root: the folder with the images, folders in it included, or a .zip of them; or parquet files with images.
@@ -34,7 +37,9 @@ class ImageTable(FileData):
         attributes: which columns to model; empty for all that can be.
         kinds: kinds of attributes, where the inferred ones are wrong.
         image: the column that names the image; empty to look for it.
-        split: the column that says train, valid or test; empty for one named split or partition, if there is one.
+        split: the column that says train, valid or test; empty for one named split or partition, if there is one; none
+            to draw one.
+        missing: whether a row with a hole in an attribute is an error (refuse) or is dropped (drop).
         size: height and width of the images, in pixels.
         crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
             crop by its name; whole, or 0, squeezes the whole image into a square.
@@ -56,6 +61,7 @@ class ImageTable(FileData):
         kinds: dict[str, Kind] = {},  # noqa: B006
         image: str = "",
         split: str = "",
+        missing: Missing = "refuse",
         size: int = 64,
         crop: Preset | int = "square",
         limit: int = 0,
@@ -66,20 +72,33 @@ class ImageTable(FileData):
     ) -> None:
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         sheet = _read(self.place("the images"), labels, image)
-        for name in (*attributes, *kinds, *filter(None, [split])):
+        splits = _splits(sheet, split)
+        for name in (*attributes, *kinds, *filter(None, [splits])):
             if name not in sheet.columns:
                 raise DataError(f"{sheet.path}: {one_of('column', name, sheet.columns)}")
-        splits = split or next((name for name in sheet.columns if name.lower() in SPLIT), "")
         others = {name: cells for name, cells in sheet.columns.items() if name not in ("", sheet.image, splits)}
-        unfits = {name: why for name, cells in others.items() if not attributes and (why := unfit(cells))}
+        unfits = {} if attributes else _unfits({n: cells for n, cells in others.items() if n not in kinds}, missing)
+        left_out = ", ".join(f"{name} ({why})" for name, why in unfits.items())
         chosen = attributes or [name for name in others if name not in unfits]
         if not chosen:
-            raise DataError(f"{sheet.path}: none of its {len(sheet.columns)} columns can be an attribute")
-        columns = [as_attribute(name, sheet.columns[name], kinds.get(name), sheet.path) for name in chosen]
-        self.attributes = tuple(Attributes(attribute for attribute, _ in columns))
-        values = np.stack([values for _, values in columns], axis=1)
-        self._found = Rows(sheet.images, sheet.names, values, _parts(sheet, splits))
-        warnings.warn(_report(sheet, self.attributes, splits, unfits), stacklevel=2)
+            why = f": {left_out}" if left_out else ""
+            raise DataError(f"{sheet.path}: none of its {len(sheet.columns)} columns can be an attribute{why}")
+        reading = read_attributes(sheet.columns, chosen, kinds, missing, sheet.path, semicolons=sheet.semicolons)
+        self.attributes = tuple(Attributes(reading.attributes))
+        parts = _parts(sheet, splits)
+        kept = None if parts is None else parts[reading.kept]
+        self._found = Rows(sheet.images, sheet.names[reading.kept], reading.values, kept)
+        said = [
+            f"{sheet.path}: {len(self._found.names)} images",
+            describe_kinds(self.attributes),
+            *sheet.said,
+            *_said_of(kept, splits),
+            *reading.said,
+            *([f"not taken: {left_out}"] if left_out else []),
+        ]
+        if any("has empty cells" in why for why in unfits.values()):
+            said.append("data.missing=drop takes those with empty cells and drops the rows")
+        warnings.warn("; ".join(said), stacklevel=2)
 
     def find(self) -> Rows:
         return self._found
@@ -89,7 +108,8 @@ class ImageTable(FileData):
 class Sheet:
     """A table beside its images: its file, its columns of n cells, and the images [n] that the rows are about.
 
-    `image` is the column that names them; empty where the images lie in the table itself.
+    `image` is the column that names them; empty where the images lie in the table itself. `said` is what is to be said
+    of how both were found.
     """
 
     path: Path
@@ -97,63 +117,108 @@ class Sheet:
     images: Images
     names: Names
     image: str
+    said: tuple[str, ...]
+    semicolons: bool = False
 
 
 def _read(place: Path, labels: str, image: str) -> Sheet:
     """The table and the images of a folder, a zip, or parquet files that hold both."""
     files = parquet_files(place)
-    if files and not labels and image_column(files[0]):
-        images = ParquetImages.find(place, files)
-        return Sheet(files[0], joined(parquet_blocks(files)), images, np.array(list(images.entries)), "")
-    path = Path(labels).expanduser() if labels else _only_table(place if place.is_dir() else place.parent)
+    if files and not labels and (inside := image_columns(files[0])):
+        if image and image not in inside:
+            raise DataError(f"{files[0]}: {one_of('column of images', image, inside)}")
+        column = image or inside[0]
+        images = ParquetImages.find(place, files, column)
+        others = [name for name in inside if name != column]
+        said = (f"images in {column} (data.image={others[0]} takes others)",) if others else ()
+        return Sheet(files[0], joined(parquet_blocks(files, column)), images, np.array(list(images.entries)), "", said)
+    path = expanded(labels) if labels else _only_table(place if place.is_dir() else place.parent)
     if not path.is_file():
         raise DataError(f"there is no table {path}; set data.labels to the one of the images")
     columns = read_columns(path)
     if image and image not in columns:
         raise DataError(f"{path}: {one_of('column', image, columns)}")
-    return _matched(path, columns, ImageFiles.find(place), [image] if image else list(columns))
+    return _matched(path, columns, ImageFiles.find(place), image)
 
 
 def _only_table(folder: Path) -> Path:
-    tables = sorted(path for suffix in ("csv", "tsv", "parquet") for path in folder.glob(f"*.{suffix}"))
+    tables = sorted(path for path in folder.iterdir() if is_table(path) and not path.name.startswith((".", "~$")))
     if len(tables) != 1:
         what = f"{len(tables)} tables ({', '.join(path.name for path in tables)})" if tables else "no .csv or .parquet"
         raise DataError(f"{folder} has {what}; name the one of the images: data.labels=FILE")
     return tables[0]
 
 
-def _matched(path: Path, columns: Columns, files: ImageFiles, candidates: Sequence[str]) -> Sheet:
-    """The rows that have an image, by the first column and the first way of naming that name any."""
-    for naming in NAMING:
-        by_name = {naming(PurePosixPath(name)) for name in files.entries}
-        for column in candidates:
-            if any(str(cell).strip() in by_name for cell in columns[column]):
-                images = files.named(naming)
-                names = unique(path, ((str(cell).strip(), row) for row, cell in enumerate(columns[column])))
-                rows = [row for name, row in names.items() if name in images.entries]
-                if lost := [name for name in names if name not in images.entries]:
-                    warnings.warn(f"{len(lost)} rows of {path} have no image, first {lost[0]}; left out", stacklevel=4)
-                kept: Columns = {name: [cells[row] for row in rows] for name, cells in columns.items()}
-                return Sheet(path, kept, images, np.array(list(names))[rows], column)
-    raise DataError(
-        f"no column of {path} names any of the {len(files.entries)} images in {files.place}; "
-        "data.image=COLUMN says which one should"
-    )
+def _matched(path: Path, columns: Columns, files: ImageFiles, given: str) -> Sheet:
+    """The rows that have an image."""
+    if not files.entries:
+        raise DataError(f"{files.place} has no images ({', '.join(SUFFIXES)}); {_instead(files.place)}")
+    match = match_images(columns, list(files.entries), path, files.place, given)
+    if match.lost:
+        other = next((f"; {text} must be converted to .jpg" for text in match.lost if _is_foreign(text)), "")
+        said = f"{len(match.lost)} rows of {path} have no image, first {match.lost[0]}; left out{other}"
+        warnings.warn(said, stacklevel=4)
+    kept: Columns = {name: [cells[row] for row in match.images] for name, cells in columns.items()}
+    found = [f"images by {match.column}{match.how}"]
+    if lacking := len(files.entries) - len(match.images):
+        found.append(f"{lacking} images without a row")
+    form, names = written(path), np.array(list(match.images.values()))
+    return Sheet(path, kept, files, names, match.column, (*form.said, *found), form.delimiter == ";")
+
+
+def _is_foreign(name: str) -> bool:
+    return name.lower().endswith(FOREIGN)
+
+
+def _instead(place: Path) -> str:
+    """What to do about a place without images."""
+    others = sorted(path.name for path in place.rglob("*") if _is_foreign(path.name)) if place.is_dir() else []
+    if others:
+        return f"it has {len(others)} such as {others[0]}, which must be converted to .jpg"
+    return "set data.root to where they are"
+
+
+def _unfits(columns: Columns, missing: Missing) -> dict[str, str]:
+    """The columns that are not taken unasked, and why."""
+    reasons = {
+        name: "folds; data.split=fold uses them" if name.lower() == "fold" else unfit(name, cells, missing)
+        for name, cells in columns.items()
+    }
+    return {name: why for name, why in reasons.items() if why}
+
+
+def _splits(sheet: Sheet, given: str) -> str:
+    """The column of splits: the given one, none, or one that is named so and has what splits are called."""
+    if given == "none" and given not in sheet.columns:
+        return ""
+    if given:
+        return given
+    for name in sheet.columns:
+        if name.lower() in SPLIT and name != sheet.image:
+            words = {word(cell).lower() for cell in sheet.columns[name]}
+            if name.lower() != "fold" or not all(
+                is_number(text) or is_hole(text) for text in words
+            ):  # of which any may be the test
+                return name
+    return ""
 
 
 def _parts(sheet: Sheet, column: str) -> Names | None:
     """The splits [n] that a column or the parquet files' names say; None where they say none."""
     if not column:
         return None if sheet.image else parts_by_file(sheet.names.tolist())
-    words = [str(cell).strip().lower() for cell in sheet.columns[column]]
-    if odd := next((word for word in words if word not in PARTS), None):
-        raise DataError(f"{sheet.path}: {column} says {odd!r}, but a split is train, valid or test")
-    return np.array([PARTS[word] for word in words])
+    words = [re.sub(r"\.0+$", "", word(cell).lower()) for cell in sheet.columns[column]]
+    if odd := next((text for text in words if text not in PARTS), None):
+        raise DataError(
+            f"{sheet.path}: {column} says {odd!r}, but a split is train, valid or test; "
+            "data.split=COLUMN names another column, data.split=none draws one"
+        )
+    return np.array([PARTS[text] for text in words])
 
 
-def _report(sheet: Sheet, attributes: Sequence[Attribute], splits: str, unfits: Mapping[str, str]) -> str:
-    """What was inferred, in one line."""
-    left_out = ", ".join(f"{name} ({why})" for name, why in unfits.items())
-    parts = {"images by ": sheet.image, "splits by ": splits, "not taken: ": left_out}
-    inferred = (f"{what}{said}" for what, said in parts.items() if said)
-    return "; ".join([f"{sheet.path}: {len(sheet.names)} images", told(attributes), *inferred])
+def _said_of(parts: Names | None, column: str) -> list[str]:
+    """Which column has the splits, and how many images are in none that is used."""
+    if parts is None or not column:
+        return []
+    spare = int((parts == "valid").sum()) if (parts == "test").any() else 0
+    return [f"splits by {column}" + (f" ({spare} images of valid are not used)" if spare else "")]

@@ -22,7 +22,7 @@ HEADLINES = {  # of each metric the column that says most, and whether more of i
     "composition": ("l1", False),
     "reversibility": ("l1", False),
     "minimality": ("cld", False),
-    "interventional": ("mmd", False),
+    "distribution": ("mmd", False),
     "realism": ("fd", False),
     "graph": ("shd", False),
 }

@@ -13,13 +13,12 @@ from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.scm.base import Intervention
 from ccigkit.data.base import DataModule, RenderedData, Split
-from ccigkit.metrics.base import ImageModel
-from ccigkit.metrics.interventional import settings
-from ccigkit.metrics.protocol.answers import abducted, device_of, edit, respondents, sample
+from ccigkit.metrics.base import HasLatents, ImageModel, draws_alone, graph_of
+from ccigkit.metrics.distribution import settings
+from ccigkit.metrics.protocol.answers import Abducted, edit, respondents, sample
 from ccigkit.metrics.protocol.questions import as_drawn, ask
 from ccigkit.metrics.readers.predictor import Predictor
 from ccigkit.model.detail import keep_detail
-from ccigkit.model.model import CausalImageModel
 from ccigkit.pixels import spread, to_float
 from ccigkit.structure.assess.falsify import in_a_line
 
@@ -83,8 +82,7 @@ def exhibit(
     name: str, model: ImageModel, data: DataModule, read: Predictor, log: Sequence[dict[str, Any]] = ()
 ) -> Exhibit:
     """Let a model draw all that a report shows of it; `log` is that of its training, if there was one here."""
-    graph = getattr(model, "graph", None)
-    graph = graph if isinstance(graph, CausalGraph) else None
+    graph = graph_of(model)
     test = data.load("test")
     return Exhibit(
         name,
@@ -104,9 +102,9 @@ def doing(model: ImageModel, test: Split) -> Panel:
     """Test images, and the same under every single do()."""
     images, values = shown(test, COLUMNS)
     strips = [Strip("test images", images)]
-    if isinstance(model, CausalImageModel):
-        strips.append(Strip("as it draws them", model.reconstruct(images.to(device_of(model))).cpu()))
-    looked = abducted(model, images, values)
+    looked = Abducted(model, images, values)
+    if draws_alone(model):
+        strips.append(Strip("as it draws them", looked.drawn({})))
     strips += [
         Strip(said(attribute, value), looked.edit({attribute.name: value}))
         for attribute in model.attributes
@@ -142,7 +140,7 @@ def counterfactuals(model: ImageModel, data: DataModule) -> list[Panel]:
 
 def seeing(model: ImageModel, data: DataModule, read: Predictor) -> list[Seeing]:
     """For every attribute that has causes: images in which it has a value, against images in which it was set to it."""
-    graph = data.truth or getattr(model, "graph", None)
+    graph = data.truth or graph_of(model)
     if graph is None:
         return []
     train = data.load("train")
@@ -188,27 +186,29 @@ def sweeps(model: ImageModel, test: Split) -> list[Panel]:
 def sweep(model: ImageModel, image: Tensor, values: Tensor, j: int) -> Tensor:
     """One image [1, c, h, w] of attributes [1, d] with an attribute at ever higher values [n, c, h, w].
 
-    A ccigkit model moves a label by degrees; any other can only be asked for each label.
+    A model that shows its latents moves a label by degrees; any other can only be asked for each label.
     """
     attribute: Attribute = model.attributes[j]
-    if attribute.kind == "continuous" or not isinstance(model, CausalImageModel):
+    if attribute.kind == "continuous" or not isinstance(model, HasLatents):
         continuous = attribute.kind == "continuous"
         at = torch.linspace(attribute.low, attribute.high, SWEEP) if continuous else torch.tensor(settings(attribute))
         same = image.expand(len(at), -1, -1, -1), values.expand(len(at), -1)
         return edit(model, *same, {attribute.name: at})
+    same = image.expand(SWEEP, -1, -1, -1), values.expand(SWEEP, -1)
+    degrees = torch.linspace(min(attribute.levels), max(attribute.levels), SWEEP)
     with torch.no_grad():
-        codes = model.abduct(image.to(device_of(model)))
-        degrees = torch.linspace(min(attribute.levels), max(attribute.levels), SWEEP)
-        z, style = codes.z.expand(SWEEP, -1), codes.style.expand(SWEEP, -1)
-        moved = model.causal.act(z, Intervention.of({j: degrees}, z))
-        return keep_detail(codes.image, codes.drawn, model.image.render(moved, style)).cpu()
+        looked = Abducted(model, *same)
+        moved = model.causal.act(looked.codes.z, Intervention.of({j: degrees}, looked.codes.z))
+        drawn = model.image.render(moved, looked.codes.style)
+        before = model.image.render(looked.codes.z, looked.codes.style)
+    return looked.checked(keep_detail(same[0].to(drawn), before, drawn))
 
 
 def effects(model: ImageModel, data: DataModule, read: Predictor) -> list[Effects]:
     """What moves when each attribute is set from low to high, in the model's pictures and in the true ones."""
     test = data.load("test")
     images, values = shown(test, MANY)
-    names, looked = model.attributes.names, abducted(model, images, values)
+    names, looked = model.attributes.names, Abducted(model, images, values)
     ours = [
         moved(read, *(looked.edit({a.name: at}) for at in (settings(a)[0], settings(a)[-1]))) for a in model.attributes
     ]

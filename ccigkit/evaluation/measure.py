@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from ccigkit.component.options import options_of
 from ccigkit.component.registry import Choice, registry
 from ccigkit.data.base import DataModule
-from ccigkit.errors import ConfigError, DataError, one_of
+from ccigkit.errors import ConfigError, DataError
 from ccigkit.metrics.base import ImageModel, Metric, Row
 from ccigkit.metrics.protocol.answers import edit, sample
 from ccigkit.metrics.readers.cached import fingerprint
-from ccigkit.metrics.readers.predictor import Predictor, predictor, predictor_hash
+from ccigkit.metrics.readers.predictor import Predictor, ReadsPictures, predictor
 from ccigkit.pixels import to_float
+from ccigkit.training.devices import choose_device
 
 QUICK = (
     "effectiveness",
@@ -29,7 +29,7 @@ QUICK = (
     "composition",
     "reversibility",
     "minimality",
-    "interventional",
+    "distribution",
     "realism",
     "graph",
 )
@@ -38,7 +38,7 @@ Options = Mapping[str, Mapping[str, Any]]  # {metric: {option: value}}
 
 
 @dataclass(frozen=True)
-class Found:
+class MetricResult:
     """What a metric, with these options, found: rows, or the reason why there are none."""
 
     metric: str
@@ -56,12 +56,15 @@ class Found:
         return about | {"rows": [{key: _plain(value) for key, value in row.items()} for row in self.rows]}
 
 
+Found = MetricResult  # its former name, for one release
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A model measured: what each metric found, on which data, and what else is known of the model."""
 
     name: str
-    found: tuple[Found, ...]
+    found: tuple[MetricResult, ...]
     data: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -83,28 +86,51 @@ def evaluate(
     metrics: Sequence[str] = QUICK,
     options: Options | None = None,
     name: str = "",
-    tell: Callable[[Sequence[str]], None] = lambda names: None,
+    device: str | torch.device = "auto",
+    callback: Callable[[Sequence[str]], None] = lambda names: None,
 ) -> Evaluation:
-    """Measure a model on a data set; `tell` hears the names of the metrics that come next.
+    """Measure a model on a data set.
 
     What the data, or the model, cannot support is skipped, with its reason.
+
+    Args:
+        model: the model, ours or anybody's.
+        data: the data set.
+        metrics: names of metrics.
+        options: their options, {metric: {option: value}}; the others are at their defaults.
+        name: what the model is called in tables.
+        device: where the networks that metrics train for themselves work; the model is asked where it is.
+        callback: called with the names of the metrics that are measured next.
 
     Raises:
         ConfigError: for an unknown metric or an impossible option.
         DataError: where the model is not one of this data, or does not keep to the protocol.
+        UserError: where there is no such device.
     """
-    chosen = [resolved(metric, (options or {}).get(metric, {})) for metric in metrics]
-    for stranger in set(options or {}) - set(metrics):
-        resolved(stranger, {})  # raises where there is none of that name
+    choose_device(str(device))
+    given = {current_name(metric): table for metric, table in (options or {}).items()}
+    wanted = list(dict.fromkeys(current_name(metric) for metric in metrics))
+    for stranger in set(given) - set(wanted):
         raise ConfigError(f"options are given for {stranger}, which is not measured; add --metric {stranger}")
+    resolved_all = [resolved(metric, given.get(metric, {})) for metric in wanted]
+    chosen = [(metric.to(device), how) for metric, how in resolved_all]
     probe(model, data)
-    found: dict[str, Found] = {}
+    found: dict[str, MetricResult] = {}
     for family in families(chosen):
-        tell([metric.name for metric, _ in family])
+        callback([metric.name for metric, _ in family])
         measured = type(family[0][0]).measure_together([metric for metric, _ in family], model, data)
         for (metric, how), rows in zip(family, measured, strict=True):
             found[metric.name] = report(metric, how, rows, data)
     return Evaluation(name or type(model).__name__, tuple(found[metric.name] for metric, _ in chosen), describe(data))
+
+
+def current_name(metric: str) -> str:
+    """The name that a metric has now, by that or by a former one.
+
+    Raises:
+        ConfigError: where there is none of that name.
+    """
+    return registry().get("metric", metric).name
 
 
 def resolved(metric: str, given: Mapping[str, Any]) -> tuple[Metric, dict[str, Any]]:
@@ -113,45 +139,35 @@ def resolved(metric: str, given: Mapping[str, Any]) -> tuple[Metric, dict[str, A
     Raises:
         ConfigError: for an unknown name or an impossible option.
     """
-    if metric not in registry().names("metric"):
-        raise ConfigError(one_of("metric", metric, registry().names("metric")))
     choice = Choice.of("metric", {"name": metric, **given}, metric)
-    options = dict(choice.options)
-    for option in ("n", "cycles", "references", "steps", "predictor_steps"):
-        if option in options and options[option] < 1:
-            raise ConfigError(f"{metric}.{option}={options[option]} must be at least 1")
-    return choice.build({}), options
+    return choice.build({}), dict(choice.options)
 
 
 def families(chosen: Iterable[tuple[Metric, dict[str, Any]]]) -> list[list[tuple[Metric, dict[str, Any]]]]:
     """Metrics in groups that are measured together, in the order of their first."""
     groups: dict[object, list[tuple[Metric, dict[str, Any]]]] = {}
     for metric, options in chosen:
-        shared = type(metric).measure_together.__func__  # type: ignore[attr-defined]
-        key: object = shared if shared is not Metric.measure_together.__func__ else metric  # type: ignore[attr-defined]
-        groups.setdefault(key, []).append((metric, options))
+        groups.setdefault(metric.family or metric, []).append((metric, options))
     return list(groups.values())
 
 
-def reader(evaluation: Evaluation, data: DataModule) -> Predictor:
+def reader(evaluation: Evaluation, data: DataModule, device: str | torch.device = "auto") -> Predictor:
     """The predictor that an evaluation read pictures with, or the usual one where it needed none."""
     used = [found.options for found in evaluation.found if found.predictor]
     how = {"seed": used[0]["seed"], "steps": used[0]["predictor_steps"]} if used else {}
-    return predictor(data, **how)
+    return predictor(data, device=device, **how)
 
 
-def report(metric: Metric, options: dict[str, Any], rows: list[Row] | DataError, data: DataModule) -> Found:
+def report(metric: Metric, options: dict[str, Any], rows: list[Row] | DataError, data: DataModule) -> MetricResult:
     """What a metric found, with the hash of the predictor that helped it."""
     if isinstance(rows, DataError):
-        return Found(metric.name, options, skipped=str(rows))
-    helped = ""
-    if "predictor_steps" in options_of(type(metric)):
-        helped = predictor_hash(data, seed=options["seed"], steps=options["predictor_steps"])
-    return Found(metric.name, options, tuple(rows), predictor=helped)
+        return MetricResult(metric.name, options, skipped=str(rows))
+    helped = metric.predictor_hash(data) if isinstance(metric, ReadsPictures) else ""
+    return MetricResult(metric.name, options, tuple(rows), predictor=helped)
 
 
 def probe(model: ImageModel, data: DataModule) -> None:
-    """Nothing, where a model answers about this data set as it should.
+    """Check that a model answers about this data set as it should.
 
     Raises:
         DataError: where it has other attributes or images than the data, or answers in another shape or with NaN.
@@ -220,10 +236,10 @@ Words = tuple[tuple[str, str], ...]
 Pooled = dict[str, Estimate | str]
 
 
-def pooled(found: Sequence[Found]) -> list[Pooled]:
+def pooled(found: Sequence[MetricResult]) -> list[Pooled]:
     """The rows of one metric in several runs as one: text as it is, numbers as their mean with its interval.
 
-    Rows belong together that say the same in words, the first with the first, the second with the second.
+    Match rows across runs by their text columns, then by order.
     """
     alike: dict[tuple[Words, int], list[Row]] = {}
     for one in found:

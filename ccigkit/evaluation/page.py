@@ -27,11 +27,9 @@ from ccigkit.files import write_text
 from ccigkit.pixels import to_bytes
 from ccigkit.show.drawings import curve_svg, graph_svg
 
-NOTES = {  # what metrics that are no component say of themselves
-    "at a glance": "Of each metric the column that says most, the mean over every do(). Read the models between the "
-    "controls: identity changes nothing, resample is a real image of somebody else, oracle is the truth.",
-    "graphs": "The same encoder and generator asked under other graphs, the mechanisms fitted to the training table "
-    "under each: what a wrong graph costs.",
+NOTES = {  # descriptions of what is not the metric of one component
+    "at a glance": "The main column of each metric, as the mean over every do(). Compare the models with the "
+    "controls: identity changes nothing, resample is another real image, oracle is the truth.",
 }
 
 
@@ -81,7 +79,7 @@ def picture(image: Tensor) -> str:
 
 
 def about(metric: str) -> Markup:
-    """What a metric says of itself, but for its options."""
+    """The description of a metric, without its options."""
     text = NOTES.get(metric, "")
     if not text and metric in registry().names("metric"):
         text = (inspect.getdoc(registry().get("metric", metric)) or "").partition("Args:\n")[0]

@@ -1,4 +1,4 @@
-"""Image mechanisms: how a picture follows from its attributes and the rest of it; and the networks of one."""
+"""The kinds for images: the image mechanism, and the encoder, generator and discriminator that one can be made of."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ccigkit.pixels import ImageShape
 class ImageMechanism(Component, nn.Module):
     """How a picture follows from its attributes z, and from its style: all else that is in it.
 
-    The mechanism x = g(z, style) of the image in the structural causal model, and its abduction. What a style is made
-    of is the mechanism's own affair: a vector, a pyramid of latents, the noise that a diffusion ends in.
+    The mechanism x = g(z, style) of the image in the structural causal model, and its abduction. Each
+    mechanism decides what a style is: a vector, a pyramid of latents, the noise that a diffusion ends in.
 
     Args:
         image_shape: channels, height and width of the images.
@@ -50,11 +50,11 @@ class ImageMechanism(Component, nn.Module):
         """The style of n new images."""
 
     def parts(self) -> dict[str, nn.Module]:
-        """The components that it is made of, by kind; it is one itself, where it is of one piece."""
+        """The components that it is made of, by kind; where it has none, itself alone."""
         return {part.kind: part for part in self.children() if isinstance(part, Component)} or {self.kind: self}
 
     def with_parts(self, parts: Mapping[str, nn.Module]) -> ImageMechanism:
-        """The same mechanism of other parts of the same make; one that is missing is left out."""
+        """A copy made of other parts of the same classes, averaged ones for instance; missing ones are left out."""
         whole = parts.get(self.kind, None)
         if isinstance(whole, ImageMechanism):
             return whole
@@ -146,7 +146,7 @@ class Generator(Component, nn.Module):
 
 
 class Discriminator(Component, nn.Module):
-    """Tells encoder pairs (image, E(image)), positive, from generator pairs (G(latent), latent)."""
+    """Logits that are positive for encoder pairs (x, E(x)), negative for generator pairs (G(y), y)."""
 
     kind = "discriminator"
     default = "resnet"

@@ -46,7 +46,7 @@ def double(into: int, out: int) -> nn.ConvTranspose2d:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Normalisation without running statistics, which joint discriminators and averaged weights both dislike."""
+    """Normalisation without running statistics, which suit neither joint discriminators nor averaged weights."""
     return nn.GroupNorm(math.gcd(channels, 8), channels)
 
 
@@ -126,7 +126,9 @@ class Seed(nn.Module):
 def gaussian(parameters: Tensor) -> Normal:
     """Normal distributions over latents from the output [b, 2k] of an encoder's head: means, then log deviations."""
     mean, spread = parameters.float().chunk(2, dim=1)
-    return Normal(mean, (spread - 2).clamp(-7, 2).exp())  # narrow to begin with: at first the encoder must be heard
+    return Normal(
+        mean, (spread - 2).clamp(-7, 2).exp()
+    )  # narrow to begin with, so that samples follow the encoder's means
 
 
 class JointHead(nn.Module):

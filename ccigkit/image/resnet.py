@@ -65,14 +65,14 @@ class ResNetEncoder(Encoder):
 
 
 class ResNetGenerator(Generator):
-    """Residual blocks and attention from the latent to the image, every block told the latent anew.
+    """Residual blocks and attention from the latent to the image, the latent an input of every block.
 
-    Telling each block (Perez et al. 2018; Karras et al. 2019) lets an attribute that moves one edge reach that edge
-    without passing through all the blocks before: at the same cost it halves the error of a drawn face.
+    Modulating each block by the latent (Perez et al. 2018; Karras et al. 2019) lets an attribute that moves one edge
+    reach that edge without passing through all the blocks before: at the same cost it halves the error of a drawn face.
 
     Args:
         width: channels before the last convolutions; earlier ones have up to four times as many.
-        style: size of what every block is told of the latent.
+        style: size of the embedding of the latent that modulates every block.
     """
 
     name = "resnet"
@@ -88,7 +88,7 @@ class ResNetGenerator(Generator):
         )
         self.doublings = nn.ModuleList(double(into, out) for into, out in pairwise(sizes))
         self.last = Modulation(sizes[-1], style)
-        fine = sizes[-1] // 2  # a last look at full size, for edges; narrow, since every channel there is dear
+        fine = sizes[-1] // 2  # a last block at full size, for edges; narrow, as every channel is expensive there
         self.draw = nn.Sequential(
             nn.LeakyReLU(SLOPE),
             double(sizes[-1], fine),

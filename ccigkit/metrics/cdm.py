@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule
 from ccigkit.metrics.base import ImageModel, Metric, Row
 from ccigkit.metrics.protocol.answers import respondents
 from ccigkit.metrics.protocol.counterfactual import Kept
 from ccigkit.metrics.protocol.questions import Question, as_drawn, ask
-from ccigkit.metrics.readers.predictor import STEPS, predictor
+from ccigkit.metrics.readers.predictor import STEPS, ReadsPictures
 
 
-class CDM(Metric):
+class CDM(ReadsPictures, Metric):
     """By how much attributes move as each is set to either end of its range in turn (An et al., 2023).
 
     Two bounds for every do(), as the predictor reads the pictures, in shares of the attributes' ranges: `lower` is
@@ -33,11 +34,11 @@ class CDM(Metric):
 
     name = "cdm"
 
-    def __init__(self, *, n: int = 500, seed: int = 0, predictor_steps: int = STEPS) -> None:
+    def __init__(self, *, n: Count = 500, seed: Seed = 0, predictor_steps: Count = STEPS) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        read, answers = predictor(data, seed=self.seed, steps=self.predictor_steps), respondents(model, data)
+        read, answers = self.predictor(data), respondents(model, data)
         moved: dict[tuple[str, str], Kept] = defaultdict(Kept)
         groups: dict[str, dict[str, list[int]]] = {}
         for question in ask(model, data, self.n, self.seed):

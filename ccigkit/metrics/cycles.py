@@ -11,14 +11,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule, RenderedData
-from ccigkit.metrics.base import ImageModel, Metric, Row
-from ccigkit.metrics.protocol.answers import AbductedByOurs, Do, abducted, edit, resample
+from ccigkit.metrics.base import ImageModel, Metric, Row, draws_alone
+from ccigkit.metrics.protocol.answers import Abducted, Do, edit, resample
 from ccigkit.metrics.protocol.counterfactual import Kept, means
 from ccigkit.metrics.protocol.pixels import l1, psnr, ssim
 from ccigkit.metrics.protocol.questions import Question, as_drawn, ask
 from ccigkit.metrics.readers.weights import perceptual
-from ccigkit.model.model import CausalImageModel
 from ccigkit.pixels import to_float
 
 DISTANCES = {"l1": l1, "psnr": psnr, "ssim": ssim}
@@ -48,8 +48,8 @@ class Cycles(Metric):
             "model": partial(edit, model),
             "identity": lambda images, values, do: images,
         }
-        if isinstance(model, CausalImageModel):
-            edits["drawn"] = lambda images, values, do: AbductedByOurs(model, images, values).drawn(do)
+        if draws_alone(model):
+            edits["drawn"] = lambda images, values, do: Abducted(model, images, values).drawn(do)
         return edits
 
     def once(self, model: ImageModel, question: Question) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class Composition(Cycles):
     name = "composition"
     around = "nothing"
 
-    def __init__(self, *, n: int = 100, cycles: int = 10, lpips: Path | None = None, seed: int = 0) -> None:
+    def __init__(self, *, n: Count = 100, cycles: Count = 10, lpips: Path | None = None, seed: Seed = 0) -> None:
         super().__init__(n, cycles, lpips, seed)
 
     def go(self, edit: Edit, images: Tensor, question: Question) -> Tensor:
@@ -124,12 +124,12 @@ class Reversibility(Cycles):
     name = "reversibility"
     around = "there and back"
 
-    def __init__(self, *, n: int = 100, cycles: int = 10, lpips: Path | None = None, seed: int = 0) -> None:
+    def __init__(self, *, n: Count = 100, cycles: Count = 10, lpips: Path | None = None, seed: Seed = 0) -> None:
         super().__init__(n, cycles, lpips, seed)
 
     def once(self, model: ImageModel, question: Question) -> dict[str, Tensor]:
         def alone(images: Tensor, values: Tensor, do: Do) -> Tensor:
-            return abducted(model, images, values).hold(do)
+            return Abducted(model, images, values).hold(do)
 
         return {"no graph": self.go(alone, question.images, question)}
 

@@ -14,21 +14,21 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attributes
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import DataError
-from ccigkit.metrics.base import ImageModel, Metric, Row
-from ccigkit.metrics.protocol.answers import device_of
+from ccigkit.metrics.base import HasLatents, ImageModel, Metric, Row
+from ccigkit.metrics.protocol.answers import Abducted, device_of
 from ccigkit.metrics.protocol.questions import BATCH, as_said
-from ccigkit.metrics.readers.predictor import STEPS, Predictor, predictor
-from ccigkit.model.model import CausalImageModel
+from ccigkit.metrics.readers.predictor import STEPS, Predictor, ReadsPictures
 from ccigkit.pixels import to_float
 
 Array = npt.NDArray[np.float64]
 BINS = 20
 
 
-class Disentanglement(Metric):
-    """How the latents of a ccigkit model stand to the attributes, those that are caused included.
+class Disentanglement(ReadsPictures, Metric):
+    """How the latents of a model that shows them stand to the attributes, those that are caused included.
 
     Scores of disentanglement take factors to be independent, and punish a model for being right about causes where they
     are not. So where the data can be drawn to order, every attribute is set, each to the value that another image has
@@ -52,11 +52,13 @@ class Disentanglement(Metric):
 
     name = "disentanglement"
 
-    def __init__(self, *, n: int = 1000, generated: int = 100, seed: int = 0, predictor_steps: int = STEPS) -> None:
+    def __init__(
+        self, *, n: Count = 1000, generated: Count = 100, seed: Seed = 0, predictor_steps: Count = STEPS
+    ) -> None:
         self.n, self.generated, self.seed, self.predictor_steps = n, generated, seed, predictor_steps
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        if not isinstance(model, CausalImageModel):
+        if not isinstance(model, HasLatents):
             raise DataError(f"disentanglement is about a model's latents, and {type(model).__name__} shows none")
         random = np.random.default_rng(self.seed)
         test, n = data.load("test"), min(self.n, len(data.load("test")))
@@ -66,7 +68,7 @@ class Disentanglement(Metric):
             alone = data.counterfactual(test.noise[:n], do)
             values, images, drawn = torch.as_tensor(alone.values), alone.images, True
         factors = Factors.of(values, model.attributes)
-        latents = encode(model, images)
+        latents = encode(model, images, values)
         oracle = np.concatenate([factors.latents, latents[:, values.shape[1] :]], axis=1)
         rows: list[Row] = []
         generative = self.generative(model, data, latents, factors)
@@ -77,15 +79,16 @@ class Disentanglement(Metric):
             rows.append({"do": "each alone" if drawn else "nothing", "row": who, **found})
         return rows
 
-    def generative(
-        self, model: CausalImageModel, data: DataModule, latents: Array, factors: Factors
-    ) -> dict[str, float]:
+    def generative(self, model: ImageModel, data: DataModule, latents: Array, factors: Factors) -> dict[str, float]:
         """The counterfactual generativeness of the model, and of the renderer where there is one."""
-        read, noise = predictor(data, seed=self.seed, steps=self.predictor_steps), data.load("test").noise
+        assert isinstance(model, HasLatents)
+        read, noise = self.predictor(data), data.load("test").noise
+        mechanism, device, d = model.image, device_of(model), len(factors.columns)
 
         @torch.no_grad()
         def draw(codes: Array) -> Tensor:
-            return model.generator(torch.as_tensor(codes).float().to(device_of(model))).cpu()
+            latents = torch.as_tensor(codes).float().to(device)
+            return mechanism.render(latents[:, :d], latents[:, d:]).cpu()
 
         own = owners(latents, factors.latents)
         found = {"model": generativeness(draw, read, latents[: self.generated], own)}
@@ -122,11 +125,19 @@ class Factors:
         ]
 
 
-def encode(model: CausalImageModel, images: Tensor) -> Array:
-    """The latents [n, k] of images [n, c, h, w] as bytes: z, then the style."""
-    device = device_of(model)
-    codes = [model.abduct(to_float(chunk).to(device)) for chunk in images.split(BATCH)]
-    return torch.cat([torch.cat([code.z, code.style], dim=1) for code in codes]).double().cpu().numpy()
+def encode(model: ImageModel, images: Tensor, values: Tensor) -> Array:
+    """The latents [n, k] of images [n, c, h, w] as bytes, of attributes [n, d]: z, then the style.
+
+    Raises:
+        DataError: where the model's style is no vector.
+    """
+    seen = [
+        Abducted(model, to_float(chunk), labels).codes
+        for chunk, labels in zip(images.split(BATCH), values.float().split(BATCH), strict=True)
+    ]
+    if not all(isinstance(codes.style, Tensor) and codes.style.ndim == 2 for codes in seen):
+        raise DataError(f"disentanglement needs a style that is a vector, and that of {type(model).__name__} is none")
+    return torch.cat([torch.cat([codes.z, codes.style], dim=1) for codes in seen]).double().cpu().numpy()
 
 
 def scores(codes: Array, factors: Factors, seed: int) -> dict[str, float]:
@@ -235,9 +246,9 @@ def mig(codes: Array, factors: Factors) -> float:
     from sklearn.metrics import mutual_info_score
 
     binned = [bins(code) for code in codes.T]
-    told = np.array([[mutual_info_score(code, factor) for factor in factors.binned] for code in binned])
+    shared = np.array([[mutual_info_score(code, factor) for factor in factors.binned] for code in binned])
     entropy = np.array([mutual_info_score(factor, factor) for factor in factors.binned])
-    return lead(np.divide(told, entropy, out=np.zeros_like(told), where=entropy > 0))
+    return lead(np.divide(shared, entropy, out=np.zeros_like(shared), where=entropy > 0))
 
 
 def irs(codes: Array, factors: Factors) -> float:

@@ -9,17 +9,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule, Split
+from ccigkit.descend import descend
 from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.image.dcgan import DCGANEncoder
 from ccigkit.metrics.base import ImageModel, Metric, Row
 from ccigkit.metrics.protocol.answers import respondents
-from ccigkit.metrics.protocol.questions import ask
+from ccigkit.metrics.protocol.questions import Spread
 from ccigkit.metrics.readers.vae import SIDE, small
 from ccigkit.pixels import to_float
 from ccigkit.training.batches import batch_rows
 
-WIDTH, RATE, BATCH = 16, 2e-3, 64
+WIDTH, RATE, DECAY, BATCH = 16, 2e-3, 0.01, 64
 FEWEST = 20  # test images that make a group: the accuracy of fewer is noise
 
 
@@ -42,7 +44,7 @@ class Downstream(Metric):
 
     name = "downstream"
 
-    def __init__(self, *, target: str = "", n: int = 500, steps: int = 300, seed: int = 0) -> None:
+    def __init__(self, *, target: str = "", n: Count = 500, steps: Count = 300, seed: Seed = 0) -> None:
         self.target, self.n, self.steps, self.seed = target, n, steps, seed
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
@@ -50,7 +52,7 @@ class Downstream(Metric):
         taught: dict[str, list[Tensor]] = defaultdict(list)
         labels: list[Tensor] = []
         answers = respondents(model, data)
-        for question in ask(model, data, self.n, self.seed, split="train", targets=[j]):
+        for question in Spread(self.n, self.seed, "train", (j,)).put(model, data):
             labels.append(question.own)
             taught["identity"].append(small(question.images))
             for who, answer in answers.items():
@@ -91,15 +93,15 @@ class Downstream(Metric):
 
     def teach(self, images: Tensor, labels: Tensor) -> DCGANEncoder:
         """A classifier of small images [n, c, 32, 32] with labels [n]; its mean is the logit."""
-        with torch.random.fork_rng(), torch.enable_grad():
+        with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             network = DCGANEncoder((images.shape[1], SIDE, SIDE), 1, width=WIDTH)
-            optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-            for step in range(self.steps):
+
+            def loss(step: int) -> Tensor:
                 rows = batch_rows(len(images), BATCH, step, self.seed)
-                optimizer.zero_grad()
-                F.binary_cross_entropy_with_logits(network(images[rows]).mean[:, 0], labels[rows]).backward()
-                optimizer.step()
+                return F.binary_cross_entropy_with_logits(network(images[rows]).mean[:, 0], labels[rows])
+
+            descend(network.parameters(), loss, steps=self.steps, rate=RATE, decay=DECAY)
         return network.eval()
 
 

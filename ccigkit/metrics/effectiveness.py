@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
+from torch import Tensor
 
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule
 from ccigkit.metrics.base import ImageModel, Row
 from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores
-from ccigkit.metrics.readers.predictor import STEPS, held_out_scores, label_scores, predictor
+from ccigkit.metrics.protocol.questions import Question
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, Predictor, ReadsPictures, held_out_scores, label_scores
 
 
-class Effectiveness(CounterfactualMetric):
+class Effectiveness(ReadsPictures, CounterfactualMetric):
     """Attributes read off counterfactuals, against those they should have (Monteiro et al. 2023).
 
     Two rows per `attribute` read: once where it was set itself, once where `another` one was, so that an effect should
@@ -28,15 +31,15 @@ class Effectiveness(CounterfactualMetric):
 
     name = "effectiveness"
 
-    def __init__(self, *, n: int = 2000, seed: int = 0, predictor_steps: int = STEPS) -> None:
+    def __init__(self, *, n: Count = 2000, seed: Seed = 0, predictor_steps: Count = STEPS) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
-        return lambda question, pictures: {"read": pictures.view(read).attributes, "wanted": question.wanted}
+        read = self.predictor(data)
+        return lambda question, pictures: readings(read, question, pictures)
 
     def beside(self, model: ImageModel, data: DataModule) -> list[Row]:
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
+        read = self.predictor(data)
         return [{**row, "do": "nothing", "row": "predictor"} for row in held_out_scores(read, data.load("test"))]
 
     def rows(self, scores: Scores, data: DataModule) -> Iterator[Row]:
@@ -50,3 +53,8 @@ class Effectiveness(CounterfactualMetric):
                     known = ~wanted.isnan()
                     figures = label_scores(attribute, read[known], wanted[known])
                     yield {"attribute": attribute.name, "do": do, "row": who, **figures}
+
+
+def readings(read: Predictor, question: Question, pictures: Pictures) -> Mapping[str, Tensor]:
+    """The attributes [b, d] read off an answer, and those that it should have."""
+    return {"read": pictures.view(read).attributes, "wanted": question.wanted}

@@ -7,9 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.component.options import Seed
 from ccigkit.data.base import DataModule
 from ccigkit.errors import DataError
-from ccigkit.metrics.base import ImageModel, Metric, Row
+from ccigkit.metrics.base import ImageModel, Metric, Row, graph_of
 from ccigkit.structure.assess.compare import adjustment_distances, compare
 
 RANDOM = 20
@@ -29,12 +30,12 @@ class Graph(Metric):
 
     name = "graph"
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: Seed = 0) -> None:
         self.seed = seed
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
-        graph = getattr(model, "graph", None)
-        if not isinstance(graph, CausalGraph):
+        graph = graph_of(model)
+        if graph is None:
             raise DataError(f"graph is about a model's causal graph, and {type(model).__name__} shows none")
         if data.truth is None:
             raise DataError(f"graph needs data of which the true graph is known, and {data.name}'s is not")

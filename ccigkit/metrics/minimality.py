@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Normal
 
 from ccigkit.causal.attributes import Attribute
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule
-from ccigkit.errors import ConfigError
 from ccigkit.metrics.base import ImageModel
 from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer
 from ccigkit.metrics.protocol.questions import Question
-from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, ReadsPictures
 from ccigkit.metrics.readers.vae import STEPS as VAE_STEPS
 from ccigkit.metrics.readers.vae import divergence, gaussians
 from ccigkit.pixels import to_float
@@ -22,7 +24,7 @@ from ccigkit.pixels import to_float
 WEIGHTS = (0.8, 0.2)  # the benchmark's (Melistas et al., 2024)
 
 
-class Minimality(CounterfactualMetric):
+class Minimality(ReadsPictures, CounterfactualMetric):
     """How much counterfactuals change, beside how much they must.
 
     `cld` is the counterfactual latent divergence (Sanchez and Tsaftaris, 2022, as weighted by Melistas et al., 2024):
@@ -46,21 +48,19 @@ class Minimality(CounterfactualMetric):
     def __init__(
         self,
         *,
-        n: int = 2000,
-        seed: int = 0,
-        bins: int = 5,
-        references: int = 2000,
-        predictor_steps: int = STEPS,
-        vae_steps: int = VAE_STEPS,
+        n: Count = 2000,
+        seed: Seed = 0,
+        bins: Annotated[int, Ge(2)] = 5,
+        references: Count = 2000,
+        predictor_steps: Count = STEPS,
+        vae_steps: Count = VAE_STEPS,
     ) -> None:
-        if bins < 2:
-            raise ConfigError(f"minimality.bins={bins} must be at least 2")
         self.n, self.seed, self.bins, self.references = n, seed, bins, references
         self.predictor_steps, self.vae_steps = predictor_steps, vae_steps
 
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
-        encode = gaussians(data, seed=self.seed, steps=self.vae_steps)
+        read = self.predictor(data)
+        encode = gaussians(data, seed=self.seed, steps=self.vae_steps, device=self.device)
         train = data.load("train")
         values = torch.as_tensor(train.values).float()
         shown = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))[: self.references]

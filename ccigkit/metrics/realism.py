@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule
-from ccigkit.errors import ConfigError
 from ccigkit.metrics.base import ImageModel, Row
 from ccigkit.metrics.protocol.answers import sample
 from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores
 from ccigkit.metrics.protocol.distances import frechet, kid
-from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, ReadsPictures
 from ccigkit.metrics.readers.weights import inception
 from ccigkit.pixels import to_float
 
 
-class Realism(CounterfactualMetric):
+class Realism(ReadsPictures, CounterfactualMetric):
     """New images, and counterfactuals of test images, against the real training images, as distributions.
 
     `fd` is the Fréchet distance between features, the last hidden layer of the predictor that is trained here: it ranks
@@ -40,14 +42,12 @@ class Realism(CounterfactualMetric):
     def __init__(
         self,
         *,
-        n: int = 2000,
-        references: int = 2000,
+        n: Annotated[int, Ge(2)] = 2000,
+        references: Annotated[int, Ge(2)] = 2000,
         inception: Path | None = None,
-        seed: int = 0,
-        predictor_steps: int = STEPS,
+        seed: Seed = 0,
+        predictor_steps: Count = STEPS,
     ) -> None:
-        if n < 2 or references < 2:
-            raise ConfigError(f"realism needs at least two images on either side, got n={n}, references={references}")
         self.n, self.references, self.inception = n, references, inception
         self.seed, self.predictor_steps = seed, predictor_steps
 
@@ -70,7 +70,7 @@ class Realism(CounterfactualMetric):
         if self.inception:
             network = inception(self.inception)
             return lambda pictures: network(pictures.images)
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
+        read = self.predictor(data)
         return lambda pictures: pictures.view(read).features
 
     def compared(self, do: str, features: dict[str, Tensor], data: DataModule) -> Iterator[Row]:

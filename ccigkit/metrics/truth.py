@@ -7,18 +7,19 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ccigkit.data.base import DataModule, RenderedData
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.component.options import Count, Seed
+from ccigkit.data.base import DataModule
+from ccigkit.errors import ConfigError
 from ccigkit.metrics.base import ImageModel, Row
 from ccigkit.metrics.protocol.counterfactual import CounterfactualMetric, Scorer, Scores, means
 from ccigkit.metrics.protocol.pixels import absolute, l1, mse, psnr, ssim
-from ccigkit.metrics.protocol.questions import Question
-from ccigkit.metrics.readers.predictor import STEPS, Pictures, predictor
+from ccigkit.metrics.protocol.questions import Question, known_truth
+from ccigkit.metrics.readers.predictor import STEPS, Pictures, ReadsPictures
 from ccigkit.metrics.readers.weights import perceptual
 from ccigkit.pixels import to_bytes, to_float
 
 
-class Truth(CounterfactualMetric):
+class Truth(ReadsPictures, CounterfactualMetric):
     """Counterfactuals against the true ones, which drawn data knows.
 
     `l1` is the mean absolute error in the 255 levels of a pixel, over the whole image; `changed` the same where the
@@ -38,15 +39,13 @@ class Truth(CounterfactualMetric):
     name = "truth"
 
     def __init__(
-        self, *, n: int = 2000, lpips: Path | None = None, seed: int = 0, predictor_steps: int = STEPS
+        self, *, n: Count = 2000, lpips: Path | None = None, seed: Seed = 0, predictor_steps: Count = STEPS
     ) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
         self.more = perceptual(lpips)
 
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
-        if not isinstance(data, RenderedData) or data.load("test").noise is None:
-            raise DataError(f"truth needs data with known counterfactuals (pendulum, faces), and {data.name} has none")
-        read, measure = predictor(data, seed=self.seed, steps=self.predictor_steps), ruler(data)
+        read, measure = self.predictor(known_truth(self.name, data)), ruler(data)
 
         def off(attributes: Tensor, question: Question) -> Tensor:
             """The mean error [b] of attributes [b, d] in per cent, of those that are there."""
@@ -63,8 +62,7 @@ class Truth(CounterfactualMetric):
                 "psnr": psnr(images, true),
                 "ssim": ssim(images, true),
                 **{name: distance(images, true) for name, distance in self.more.items()},
-                "mse": mse(images, true),
-                "still": mse(question.images, true),
+                **squares(question, images, true),
                 "attributes": off(pictures.view(read).attributes, question),
                 **({"measured": off(measure(to_bytes(images)), question)} if measure else {}),
             }
@@ -74,8 +72,18 @@ class Truth(CounterfactualMetric):
     def rows(self, scores: Scores, data: DataModule) -> Iterator[Row]:
         for (do, who), found in scores.items():
             figures = means(found)
-            error, still = figures.pop("mse"), figures.pop("still")
-            yield {"do": do, "row": who, **figures, "skill": 1 - error / still if still else float("nan")}
+            score = skill(figures.pop("mse"), figures.pop("still"))
+            yield {"do": do, "row": who, **figures, "skill": score}
+
+
+def squares(question: Question, images: Tensor, true: Tensor) -> Mapping[str, Tensor]:
+    """The squared error [b] of an answer, and that of leaving the images as they are."""
+    return {"mse": mse(images, true), "still": mse(question.images, true)}
+
+
+def skill(error: float, still: float) -> float:
+    """1 - MSE(ours, true) / MSE(unchanged, true); NaN where changing nothing is right."""
+    return 1 - error / still if still else float("nan")
 
 
 def ruler(data: DataModule) -> Callable[[Tensor], Tensor] | None:

@@ -32,6 +32,15 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         folder: where to.
         components: the component of each kind with its options, {"scm": {"name": "linear", ...}, ...}; those that the
             model does not have are left out.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from ccigkit.testing import toy_model
+        >>> model, _ = toy_model()
+        >>> with TemporaryDirectory() as folder:
+        ...     save_model(model.causal, Path(folder), {"scm": {"name": model.scm.name}})
+        ...     load(folder).graph == model.graph
+        True
     """
     from safetensors.torch import save
 
@@ -79,6 +88,10 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
     """Read the image model that `save_model` wrote; the plugins that its components came from must be installed.
 
+    Args:
+        folder: a run, or where `save_model` wrote.
+        device: where the model is to be.
+
     Raises:
         CheckpointError: where the folder holds no model of images, or a damaged one.
         ConfigError: where a component is not installed.
@@ -91,6 +104,10 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Causal
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel | CausalImageModel:
     """Read what `save_model` wrote, a model of images or of a table.
+
+    Args:
+        folder: a run, what `ccigkit graph --fit` wrote, or where `save_model` did.
+        device: where the model is to be.
 
     Raises:
         CheckpointError: where the folder holds no model, or a damaged one.

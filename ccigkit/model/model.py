@@ -25,8 +25,8 @@ from ccigkit.pixels import ImageShape
 class Codes:
     """What images [b, c, h, w] are made of: noise u [b, d], attributes z [b, d], style, and the rest.
 
-    The rest, their detail, is what the mechanism does not draw of them: image - drawn. A style is the image mechanism's
-    own affair.
+    The rest, image - drawn, is their detail: what the mechanism does not draw. What a style
+    is depends on the image mechanism.
     """
 
     u: Tensor
@@ -37,7 +37,7 @@ class Codes:
 
 
 class CausalImageModel(nn.Module):
-    """A causal model of attributes and a mechanism of the image: it answers what an image would have been under do().
+    """A causal model of attributes and a mechanism of the image: samples, reconstructions, counterfactuals under do().
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
     {attribute: value}, the value as the table writes it, one for all images or a list of one for each. A tensor [b]
@@ -48,6 +48,15 @@ class CausalImageModel(nn.Module):
         image: how the picture follows from them, and back.
         placement: what turns an image into noise and attributes.
         frame: the share of a picture's shorter side that the training images showed.
+
+    Examples:
+        >>> from ccigkit.testing import toy_model
+        >>> model, _ = toy_model()
+        >>> image = model.sample(1, seed=0)
+        >>> model.counterfactual(image, do={"b": 1.0}).shape
+        torch.Size([1, 3, 32, 32])
+        >>> torch.equal(model.counterfactual(image, do={}), image)
+        True
     """
 
     def __init__(self, causal: CausalModel, image: ImageMechanism, placement: Placement, *, frame: float = 1.0) -> None:
@@ -93,6 +102,11 @@ class CausalImageModel(nn.Module):
         shape: ImageShape = self.image.image_shape
         return shape
 
+    def with_causal(self, causal: CausalModel) -> CausalImageModel:
+        """The same model under another causal model of the same attributes; its networks are shared, not copied."""
+        other = CausalImageModel(causal, self.image, self.placement, frame=self.frame)
+        return other.train(self.training)
+
     def parts(self) -> dict[str, nn.Module]:
         """The components that learn, by kind."""
         return {"scm": self.scm, **self.image.parts()}
@@ -122,11 +136,18 @@ class CausalImageModel(nn.Module):
         Args:
             codes: what `abduct` gave.
             do: what is set.
-            detail: whether to keep that; else the answer is the drawing alone.
+            detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
             hold: attributes that stay as they are, whatever their causes do.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
+
+        Examples:
+            >>> from ccigkit.testing import toy_model
+            >>> model, _ = toy_model()
+            >>> codes = model.imagine(2, seed=0)
+            >>> model.predict(codes, do={"b": 1.0}, hold=["c"]).shape
+            torch.Size([2, 3, 32, 32])
         """
         if not do:
             return codes.image if detail else codes.drawn
@@ -134,7 +155,12 @@ class CausalImageModel(nn.Module):
         return keep_detail(codes.image, codes.drawn, changed) if detail else changed
 
     def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = ()) -> Tensor:
-        """The attributes [b, d] in own units of the same codes, had `do` been so; as the model reads them without one.
+        """The attributes [b, d] of codes in own units, had `do` been so; without a `do`, as the model reads them.
+
+        Args:
+            codes: what `abduct` or `imagine` gave.
+            do: what is set.
+            hold: attributes that stay as they are, whatever their causes do.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -145,6 +171,11 @@ class CausalImageModel(nn.Module):
         """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the same images.
 
         Abduct, act, predict (Pearl, 2009); `detail` as in `predict`.
+
+        Args:
+            image: the images; or one of them.
+            do: what is set, {attribute: value}.
+            detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -158,7 +189,12 @@ class CausalImageModel(nn.Module):
         return self.counterfactual(image, {}, detail=False)
 
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
-        """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same people.
+        """N new images [n, c, h, w], under an intervention if one is given; the same seed gives the same noise.
+
+        Args:
+            n: how many images.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -168,6 +204,11 @@ class CausalImageModel(nn.Module):
     @torch.no_grad()
     def imagine(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Codes:
         """The codes of n new images, those that `sample` draws.
+
+        Args:
+            n: how many images.
+            do: what is set, {attribute: value}.
+            seed: seed of the noise; None for new noise at every call.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.

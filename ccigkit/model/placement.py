@@ -16,10 +16,10 @@ from ccigkit.image.base import ImageMechanism, ReadsAttributes
 
 
 class Placement(Component):
-    """What turns images into noise u, attributes z and style; back it is always z = SCM(u), x = g(z, style).
+    """What turns images into noise u, attributes z and style; the way back is always z = SCM(u), x = g(z, style).
 
-    The one thing in which the family differs: in the prior an encoder reads z, in the encoder it reads u, over the
-    labels z is what the labels say.
+    Models of this family differ in this alone. With the SCM in the prior, an encoder reads z and the SCM abducts u;
+    with the SCM behind the encoder, that reads u; with the SCM over the labels, z are the known labels.
     """
 
     kind = "placement"
@@ -53,7 +53,7 @@ class Placement(Component):
             u, z, style = placement.abduct(model.causal, model.image, image, values)
             again = model.scm(u, model.structure.adjacency())
         assert z.shape == values.shape, "attributes are [b, d]"
-        assert torch.allclose(again, z, atol=1e-4), "law 1: the noise is that which makes the attributes"
+        assert torch.allclose(again, z, atol=1e-4), "law 1: the SCM makes the attributes of the noise"
         assert model.image.render(z, style).shape == image.shape, "the style is the image mechanism's"
 
 

@@ -18,19 +18,19 @@ Divergence = Literal["hinge", "kl", "rkl", "js", "hellinger", "chi2"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, divergence: Divergence) -> Tensor:
-    """What the discriminator descends, from its logits [b] for encoder pairs and generator pairs."""
+    """The discriminator's loss, from its logits [b] for encoder pairs and generator pairs."""
     if divergence == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
     return F.softplus(-real).mean() + F.softplus(fake).mean()  # logistic regression, whatever the f
 
 
 def encoder_loss(real: Tensor, divergence: Divergence, clamp: float) -> Tensor:
-    """What the encoder descends, from the logits [b] of its pairs."""
+    """The encoder's loss, from the logits [b] of its pairs."""
     return (_encoder_scale(real.detach(), divergence, clamp) * real).mean()
 
 
 def generator_loss(fake: Tensor, divergence: Divergence, clamp: float) -> Tensor:
-    """What generator and prior descend, from the logits [b] of their pairs."""
+    """The loss of generator and prior, from the logits [b] of their pairs."""
     return -(_generator_scale(fake.detach(), divergence, clamp) * fake).mean()
 
 

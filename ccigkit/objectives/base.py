@@ -25,7 +25,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Phase:
-    """One update: which parts move, and the named terms whose sum they descend."""
+    """One update: which parts it trains, and the named terms whose sum it minimises.
+
+    Args:
+        name: what its terms are called in the log, "name.term".
+        updates: the parts that it trains, by their names in `Objective.parts`.
+        loss: a batch to the terms by name.
+        every: it is played at every so many steps.
+    """
 
     name: str
     updates: tuple[str, ...]
@@ -62,7 +69,7 @@ class Objective(Component):
         """Called once, before the first step of a training (not on resuming one)."""
 
     def between(self, step: int) -> None:
-        """Called after every step, for what is not descended: multipliers, refitted noise."""
+        """Called after every step, for what no gradient updates: multipliers, refitted noise."""
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:

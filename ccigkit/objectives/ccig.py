@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from ccigkit.objectives.base import Batch, Phase
 from ccigkit.objectives.bidirectional import BidirectionalObjective
 from ccigkit.objectives.terms import Dependence, frozen, supervision
 
-MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
+MOVED = 0.15  # the change of a pixel (2 from black to white) beyond which `minimality` hardly grows
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class CCIG(BidirectionalObjective):
 
     Huang et al. (FITEE 2024) give the adversarial, the supervised and the structure terms. The rest answers what plain
     bidirectional training leaves open: an encoder that forgets what the generator needs (`reconstruction`), a
-    generator that ignores latents (`cycle`), a style that remembers what an intervention should change
+    generator that ignores latents (`latent_cycle`), a style that remembers what an intervention should change
     (`bottleneck`) or say again what the attributes say (`independence`), and effects that hardly ever contradicted
     their causes in the data (`interventional`: half of the generated images are counterfactuals under
     random do(), judged by their looks and by the encoder; `minimality`: they change no more than they must).
@@ -52,11 +53,11 @@ class CCIG(BidirectionalObjective):
         clamp: bound on the f-divergences' weights, from 1/clamp to clamp.
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
-        cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
+        latent_cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
         invariance: weight of the squared error of E(G(z)) on the style, for which both answer.
         minimality: weight of the share of pixels that a counterfactual changes.
         bottleneck: weight of the style's information, its KL divergence from the prior in nats.
-        independence: weight of what the attributes tell of the style, the mean square of E[r | y].
+        independence: weight of what the attributes predict of the style, the mean square of E[style | attributes].
         interventional: share of the generated images that are counterfactuals under random interventions, not new.
         noise: standard deviation of the noise laid over every image that the encoder reads in training.
         mechanism: weight of the mechanisms' fit to the attributes; 0 leaves them to the discriminator.
@@ -65,6 +66,7 @@ class CCIG(BidirectionalObjective):
     """
 
     name = "ccig"
+    former: ClassVar[Mapping[str, str]] = {"cycle": "latent_cycle"}
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class CCIG(BidirectionalObjective):
         clamp: float = 2.0,
         supervision: float = 6.0,
         reconstruction: float = 60.0,
-        cycle: float = 1.0,
+        latent_cycle: float = 1.0,
         invariance: float = 0.2,
         minimality: float = 0.1,
         bottleneck: float = 1e-3,
@@ -90,7 +92,7 @@ class CCIG(BidirectionalObjective):
     ) -> None:
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
-        self.supervision, self.reconstruction, self.cycle = supervision, reconstruction, cycle
+        self.supervision, self.reconstruction, self.latent_cycle = supervision, reconstruction, latent_cycle
         size = model.image.latent_size - model.image.size  # of the style
         self.invariance, self.independence = (invariance, independence) if size else (0.0, 0.0)
         self.minimality, self.bottleneck = minimality, bottleneck
@@ -100,7 +102,7 @@ class CCIG(BidirectionalObjective):
         self._pairs: Pairs | None = None
 
     def parts(self) -> dict[str, nn.Module]:
-        return super().parts() | {"dependence": self._dependence}  # nothing to descend, but a state to resume from
+        return super().parts() | {"dependence": self._dependence}  # no parameters, but a state to resume from
 
     def rates(self) -> Mapping[str, float]:
         slow = {"scm": self.scm_rate, "structure": self.scm_rate}
@@ -140,19 +142,19 @@ class CCIG(BidirectionalObjective):
         prior = torch.cat([self.prior(half - held), self._counterfactuals(latent[:held])])
         # The first half of the batch is drawn again from its true attributes, so that the generator learns what they
         # look like before the encoder can read them.
-        told = torch.cat([batch.attributes[:half], self.split(latent)[1][:half]], dim=1)
-        image = self.generator(torch.cat([told, latent[half:], prior]))
+        labelled = torch.cat([batch.attributes[:half], self.split(latent)[1][:half]], dim=1)
+        image = self.generator(torch.cat([labelled, latent[half:], prior]))
         again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * (again - batch.image).square().mean()
-        if self.cycle or self.invariance:
+        if self.latent_cycle or self.invariance:
             meant, kept = self.split(prior.detach())
             with frozen(self.encoder):
                 read, again_kept = self.split(self.encoder(self._through_noise(drawn)).mean)
-            terms["cycle"] = self.cycle * (read - meant).square().mean()
+            terms["latent_cycle"] = self.latent_cycle * (read - meant).square().mean()
         if self.invariance:
-            _, told_kept = self.split(self.encoder(self._through_noise(drawn.detach())).mean)
-            error = (again_kept - kept).square().mean() + (told_kept - kept).square().mean()
+            _, encoder_kept = self.split(self.encoder(self._through_noise(drawn.detach())).mean)
+            error = (again_kept - kept).square().mean() + (encoder_kept - kept).square().mean()
             terms["invariance"] = self.invariance * error
         if self.minimality and held:
             change = 1 - unchanged(again[:held].detach(), drawn[half - held :], MOVED)
@@ -187,7 +189,8 @@ class CCIG(BidirectionalObjective):
     def _judge(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of encoder pairs, of observational generator pairs, and of interventional images by looks alone.
 
-        Pairs under do() would be told from encoder pairs by their latents, rightly: only their looks are judged.
+        Latents under do() differ from those of encoder pairs, as they should, and would give these pairs away; so only
+        their images are judged.
         """
         new = pairs.new
         real = self.discriminator(pairs.image, pairs.latent)
@@ -196,7 +199,7 @@ class CCIG(BidirectionalObjective):
         return real, fake, looks
 
     def _through_noise(self, image: Tensor) -> Tensor:
-        """Images [b, c, h, w] under noise: without it, `cycle` teaches the generator to whisper what it should draw."""
+        """Images [b, c, h, w] under noise: without it, `latent_cycle` lets the generator hide z in faint patterns."""
         return image + self.noise * torch.randn_like(image)
 
     @torch.no_grad()

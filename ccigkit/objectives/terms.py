@@ -1,4 +1,4 @@
-"""Terms that several objectives share: supervision, and what the style knows of attributes."""
+"""Terms that several objectives share: supervision, and the dependence of the style on the attributes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ccigkit.causal.attributes import Attributes
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
-    """How far the encoder's z [b, d] are from the attributes' latents [b, d].
+    """The error of the encoder's z [b, d] against the attributes' latents [b, d].
 
     Squared error, and for a binary attribute the cross entropy of the probabilities they stand for on top: near 0 and
-    1 the latent runs off to where the square alone would chase differences nobody can see.
+    1 large errors of the latent are tiny ones of the probability, and the square alone would chase them.
     """
     total = (z - latents).square().mean()
     binary = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary"]
@@ -40,7 +40,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 class Dependence(nn.Module):
-    """How much attributes [b, d] tell of a style [b, m]: the mean square of E[r | y], which the prior says is 0.
+    """How much attributes y [b, d] predict of a style r [b, m]: the mean square of E[r | y], 0 under the prior.
 
     E[r | y] is taken to be linear in the latents y_i and their products y_i y_j, uncorrelated and of unit variance over
     the training table [n, d]. Its coefficients are a running average over the batches before: the batch that is judged
@@ -49,14 +49,14 @@ class Dependence(nn.Module):
 
     centre: Tensor
     whiten: Tensor
-    told: Tensor
+    told: Tensor  # the coefficients; checkpoints hold them by this name
 
     def __init__(self, latents: Tensor, size: int, *, memory: float = 0.99) -> None:
         super().__init__()
         self.memory = memory
         features = products(latents[:: max(1, len(latents) // 10_000)].double())
         variances, axes = torch.linalg.eigh(torch.cov(features.T))
-        kept = variances > 1e-4 * variances[-1]  # y^2 says nothing new of a y that has but two values
+        kept = variances > 1e-4 * variances[-1]  # y^2 adds nothing to a y that has only two values
         self.register_buffer("centre", features.mean(dim=0).float())
         self.register_buffer("whiten", (axes[:, kept] / variances[kept].sqrt()).float())
         self.register_buffer("told", self.whiten.new_zeros(self.whiten.shape[1], size))

@@ -145,12 +145,12 @@ def crossings(rows: Sequence[Sequence[Spot]], below: Neighbours) -> int:
 
 
 def rounds(most: int, rows: Sequence[Sequence[Spot]]) -> int:
-    """How often all that stands in the layers is looked at: so many times, but never for minutes."""
+    """How many rounds to make: `most`, but fewer where there are very many spots."""
     return max(3, min(most, PATIENCE // sum(map(len, rows))))
 
 
 def mean(numbers: Sequence[float]) -> float:
-    """Their mean, of few numbers sooner than numpy has it."""
+    """The mean; for few numbers faster than numpy's."""
     return sum(numbers) / len(numbers)
 
 

@@ -1,4 +1,4 @@
-"""Progress for people while something long runs."""
+"""Progress of what takes long, on the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ccigkit.show.terminal import say
 
 @contextmanager
 def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int, Mapping[str, float], float], None]]:
-    """Progress for people: a live line on a terminal, a plain line now and then elsewhere."""
+    """Progress of a training: a live line on a terminal, a plain line now and then elsewhere."""
     columns = (
         SpinnerColumn(),
         TextColumn("training"),
@@ -28,7 +28,7 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("train", total=steps, completed=done, speed=0.0, terms="")
 
-        def tell(step: int, terms: Mapping[str, float], speed: float) -> None:
+        def on_step(step: int, terms: Mapping[str, float], speed: float) -> None:
             nonlocal spoken
             text = "  ".join(f"{name.split('.')[-1]} {value:.3f}" for name, value in terms.items())
             bar.update(task, completed=step, speed=speed, terms=text)
@@ -36,14 +36,14 @@ def progress(console: Console, steps: int, done: int) -> Iterator[Callable[[int,
                 say(console, f"step {step}/{steps}  {speed:.0f} images/s  {text}", soft_wrap=True)
                 spoken = time.monotonic()
 
-        yield tell
+        yield on_step
 
 
 @contextmanager
 def counting(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
     """A live line on a terminal that counts to a total; elsewhere silence."""
-    told = TextColumn("{task.description}", markup=False)
-    columns = (SpinnerColumn(), told, BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), text, BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)

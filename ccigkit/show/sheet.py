@@ -3,64 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Matrix
 from ccigkit.data.base import DataModule, Split
 from ccigkit.names import elided, shown
 from ccigkit.pixels import spread
-from ccigkit.show.images import save_graph, save_picture
+from ccigkit.show.drawings import draw_graph, hidden, strengths
+from ccigkit.show.layout import layered
+from ccigkit.show.paper import BLUE, FAINT, FRAME, INK, RED, WHITE, Paper
 
-INK, FAINT, FRAME, PAPER = (38, 38, 46), (120, 120, 132), (214, 214, 222), (255, 255, 255)
-BLUE, RED = (63, 81, 181), (198, 40, 40)
 COLUMNS, ROWS = 6, 4
-PICTURE, GAP, MARGIN = 128, 14, 24
-LINE, LETTERS = 14, 22  # height of a line of a caption, and what it has room for
+DPI = 100
+PICTURE, GAP, MARGIN, TOP = 1.28, 0.16, 0.24, 0.58  # inches; TOP is what the heading takes
+LINE, LETTERS, SMALL, MEDIUM = 0.14, 22, 7, 8.5  # height of a caption's line, letters of a part of it; points
+WIDE = 5.4  # of the graph, at most
 
 
 def save_sheet(data: DataModule, path: Path) -> None:
     """Write the page: test images at the left, what is known of the table at the right."""
     table, test = data.table(), data.load("test")
-    pictures = contact_sheet(test, table)
-    beside = [headed("correlations of the labels", correlations(table))]
-    if data.truth is not None:
-        beside.append(headed("the true graph", drawn(data.truth, pictures.height // 2)))
-    right = stacked(beside)
-    height = 2 * MARGIN + 34 + max(pictures.height, right.height)
-    page = Image.new("RGB", (3 * MARGIN + pictures.width + right.width, height), PAPER)
-    pen = ImageDraw.Draw(page)
+    paper = Paper()
     _, rows, columns = data.image_shape
-    pen.text((MARGIN, MARGIN - 4), data.name, INK, ImageFont.load_default(size=22))
-    told = f"{len(table.values):,} + {len(test):,} images of {columns} x {rows}, {len(table.names)} attributes"
-    at = MARGIN + ImageFont.load_default(size=22).getlength(data.name) + 14
-    pen.text((at, MARGIN + 6), told, FAINT, ImageFont.load_default(size=13))
-    page.paste(pictures, (MARGIN, MARGIN + 34))
-    page.paste(right, (2 * MARGIN + pictures.width, MARGIN + 34))
-    save_picture(page, path)
+    paper.write(MARGIN, 0.3, data.name, 16)
+    facts = f"{len(table.values):,} + {len(test):,} images of {columns} x {rows}, {len(table.names)} attributes"
+    paper.write(MARGIN + paper.length(data.name, 16) + 0.15, 0.33, facts, MEDIUM, color=FAINT)
+    bottom = contact_sheet(paper, test, table)
+    x = 2 * MARGIN + COLUMNS * (PICTURE + GAP) - GAP
+    paper.write(x, TOP + 0.08, "correlations of the labels", MEDIUM, color=FAINT)
+    right, y = correlations(paper, table, x, TOP + 0.26)
+    if data.truth is not None:
+        paper.write(x, y + MARGIN, "the true graph", MEDIUM, color=FAINT)
+        wide, y = drawn(paper, data.truth, x, y + MARGIN + 0.1, (bottom - TOP) / 2)
+        right = max(right, wide)
+    # whole pixels, so that those of the pictures are
+    paper.cut(round(right + MARGIN, 2), round(max(bottom, y) + MARGIN, 2)).save(path, DPI)
 
 
-def contact_sheet(split: Split, table: Table) -> Image.Image:
-    """Images from all over a split, each above what its attributes are."""
-    font = ImageFont.load_default(size=11)
+def contact_sheet(paper: Paper, split: Split, table: Table) -> float:
+    """Draw images from all over a split, each above what its attributes are; where that ends, in inches."""
     rows = spread(len(split), COLUMNS * ROWS)
-    captions = [wrapped(caption(table, split.values[row]), font, PICTURE) for row in rows]
-    high = PICTURE + 4 + LINE * max(map(len, captions)) + GAP
-    sheet = Image.new("RGB", (COLUMNS * (PICTURE + GAP) - GAP, -(-len(rows) // COLUMNS) * high), PAPER)
-    pen = ImageDraw.Draw(sheet)
+    captions = [wrapped(caption(table, split.values[row]), lambda t: paper.length(t, SMALL), PICTURE) for row in rows]
+    high = PICTURE + 0.06 + LINE * max(map(len, captions)) + GAP
     for number, (row, lines) in enumerate(zip(rows, captions, strict=True)):
-        x, y = (number % COLUMNS) * (PICTURE + GAP), (number // COLUMNS) * high
-        pixels = split.images[row].expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-        picture = fitted(Image.fromarray(pixels))
-        sheet.paste(picture, (x, y))
-        pen.rectangle((x, y, x + picture.width - 1, y + picture.height - 1), outline=FRAME)  # white ends somewhere
-        for line, text in enumerate(lines):
-            pen.text((x, y + PICTURE + 4 + line * LINE), text, INK, font)
-    return sheet
+        x, y = MARGIN + (number % COLUMNS) * (PICTURE + GAP), TOP + (number // COLUMNS) * high
+        pixels = split.images[row].expand(3, -1, -1).permute(1, 2, 0).numpy()
+        wide, tall = (PICTURE * side / max(pixels.shape) for side in (pixels.shape[1], pixels.shape[0]))
+        frame = (x, x + wide, y + tall, y)
+        paper.axes.imshow(pixels, extent=frame, aspect="auto")
+        # white ends somewhere
+        paper.axes.plot(np.take(frame, [0, 1, 1, 0, 0]), np.take(frame, [2, 2, 3, 3, 2]), color=FRAME, linewidth=0.8)
+        for line, text in enumerate(lines, 1):
+            paper.write(x, y + PICTURE + LINE * line - 0.01, text, SMALL, va="center")
+    return TOP + -(-len(rows) // COLUMNS) * high
 
 
 def caption(table: Table, values: Matrix) -> list[str]:
@@ -82,83 +81,52 @@ def rounded(value: float, reach: float) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # adding zero makes a zero of -0.0
 
 
-def wrapped(parts: list[str], font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
+def wrapped(parts: list[str], length: Callable[[str], float], width: float) -> list[str]:
     """Parts joined by commas, in lines of a width."""
     lines = [""]
     for number, part in enumerate(parts):
         text = part + ("," if number < len(parts) - 1 else "")
         longer = f"{lines[-1]} {text}".strip()
-        if lines[-1] and font.getlength(longer) > width:
+        if lines[-1] and length(longer) > width:
             lines.append(text)
         else:
             lines[-1] = longer
     return lines
 
 
-def fitted(picture: Image.Image) -> Image.Image:
-    """A picture at the size of the page: small ones by whole pixels, so that it is seen what they have."""
-    factor = PICTURE // max(picture.size)
-    if factor >= 1:
-        picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    if max(picture.size) != PICTURE:
-        scale = PICTURE / max(picture.size)
-        size = round(picture.width * scale), round(picture.height * scale)
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return picture
+def correlations(paper: Paper, table: Table, x: float = 0.0, y: float = 0.0) -> tuple[float, float]:
+    """Draw the correlations of a table's columns, blue where they rise together and red where one falls.
 
+    Returns its right end and its lower end, in inches.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
 
-def correlations(table: Table) -> Image.Image:
-    """The correlations of a table's columns, blue where they rise together and red where one falls."""
     matrix = np.atleast_2d(np.corrcoef(table.latents.T))
     names = [shown(name) for name in table.names]
-    cell = max(10, min(46, 400 // len(names)))
-    font, small = ImageFont.load_default(size=max(9, min(13, cell - 2))), ImageFont.load_default(size=11)
-    label = 8 + round(max(map(font.getlength, names)))
-    picture = Image.new("RGB", (label + cell * len(names), label + cell * len(names)), PAPER)
-    across = Image.new("RGB", (label, cell * len(names)), PAPER)
-    pen, above = ImageDraw.Draw(picture), ImageDraw.Draw(across)
+    cell = max(0.1, min(0.46, 4 / len(names)))
+    size = max(6.0, min(MEDIUM, 72 * cell - 1.5))
+    label = 0.08 + max(paper.length(name, size) for name in names)
+    left, top = x + label, y + label
+    edges = cell * np.arange(len(names) + 1)
+    colours = LinearSegmentedColormap.from_list("", [RED, WHITE, BLUE]).with_extremes(bad=FRAME)
+    shares = np.ma.masked_where(np.eye(len(names), dtype=bool), matrix)
+    squares = paper.axes.pcolormesh(left + edges, top + edges, shares, cmap=colours, vmin=-1, vmax=1)
+    squares.set(edgecolor=WHITE, linewidth=min(0.7, 3 * cell))
     for i, name in enumerate(names):
-        pen.text((label - 6, label + (i + 0.5) * cell), name, INK, font, anchor="rm")
-        above.text((2, (i + 0.5) * cell), name, INK, font, anchor="lm")
-        for j in range(len(names)):
-            share = float(abs(matrix[i, j]))
-            full = BLUE if matrix[i, j] > 0 else RED
-            colour = FRAME if i == j else tuple(round(255 + share * (end - 255)) for end in full)
-            x, y = label + j * cell, label + i * cell
-            pen.rectangle((x, y, x + cell - 2, y + cell - 2), fill=colour)
-            if cell >= 30 and i != j:
-                ink = PAPER if share > 0.6 else INK
-                pen.text((x + cell / 2 - 1, y + cell / 2 - 1), rounded(matrix[i, j], 1.0), ink, small, anchor="mm")
-    # A quarter turn to the left: the first name is the leftmost, all read upwards.
-    picture.paste(across.rotate(90, expand=True), (label, 0))
-    return picture
+        middle = (i + 0.5) * cell
+        paper.write(left - 0.06, top + middle, name, size, ha="right")
+        paper.write(left + middle, top - 0.04, name, size, ha="center", va="bottom", rotation=90)
+        for j in range(len(names)) if cell >= 0.3 else ():
+            if i != j:
+                ink = WHITE if abs(matrix[i, j]) > 0.6 else INK
+                text = rounded(matrix[i, j], 1.0)
+                paper.write(left + (j + 0.5) * cell, top + middle, text, SMALL, ha="center", color=ink)
+    return left + edges[-1], top + edges[-1]
 
 
-def drawn(graph: CausalGraph, height: int) -> Image.Image:
-    """A graph as a picture of at most this height and the width of a page's right side."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.png"
-        save_graph(graph, path)
-        with Image.open(path) as file:
-            picture = file.convert("RGB")
-    picture = picture.crop(ImageOps.invert(picture).getbbox())
-    scale = min(0.8, 520 / picture.width, height / picture.height)
-    return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
-
-
-def headed(heading: str, picture: Image.Image) -> Image.Image:
-    """A picture under its heading."""
-    block = Image.new("RGB", (max(picture.width, 220), picture.height + 26), PAPER)
-    ImageDraw.Draw(block).text((0, 2), heading, FAINT, ImageFont.load_default(size=13))
-    block.paste(picture, (0, 26))
-    return block
-
-
-def stacked(blocks: list[Image.Image]) -> Image.Image:
-    """Pictures one above the other."""
-    column = Image.new("RGB", (max(b.width for b in blocks), sum(b.height + MARGIN for b in blocks)), PAPER)
-    y = 0
-    for block in blocks:
-        column.paste(block, (0, y))
-        y += block.height + MARGIN
-    return column
+def drawn(paper: Paper, graph: CausalGraph, x: float, y: float, height: float) -> tuple[float, float]:
+    """Draw a graph, not too large; its right end and its lower end, in inches."""
+    layout = layered(graph)
+    scale = min(1.0, WIDE / layout.width, height / layout.height)
+    draw_graph(paper, layout, strengths(graph), hidden(graph), at=(x - 0.1 * scale, y - 0.15 * scale), scale=scale)
+    return x + scale * layout.width, y + scale * layout.height

@@ -36,7 +36,7 @@ def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None
 
 
 def say_notes(console: Console, graph: CausalGraph) -> None:
-    """Print what the learner of a graph wants said."""
+    """Print the remarks of a graph's learner."""
     for note in graph.notes:
         say(console, plain(f"note: {note}", "dim"))
 
@@ -76,7 +76,7 @@ def comparison_table(compared: Mapping[str, tuple[Comparison, Distances | None]]
 
 
 def describe_sortability(console: Console, variance: float, r2: float, whose: str) -> None:
-    """Print how much of the order a sort would find, and what that means where it is much."""
+    """Print the sortabilities of a table, with a warning where they are high."""
     lines = [f"varsortability {variance:.2f}, R2-sortability {r2:.2f}, of {whose} (0.50 tells nothing of its order)"]
     if max(1 - variance, variance) >= TELLING:
         lines.append("the raw variances all but give the order: distrust what learners find without standardising")

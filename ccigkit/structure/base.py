@@ -66,7 +66,7 @@ class JointStructureLearner(StructureLearner, nn.Module):
 
     @abstractmethod
     def tighten(self) -> None:
-        """One outer step of the constraint: raise the price of a cycle. Called between rounds of training."""
+        """One outer step of the constraint: raise the penalty on cycles. Called between rounds of training."""
 
     @abstractmethod
     def graph(self) -> CausalGraph:

@@ -13,7 +13,11 @@ from ccigkit.errors import DataError
 
 
 def refuse_collinear(moments: Matrix, names: tuple[str, ...]) -> None:
-    """Nothing, where every attribute has a part of its own in the covariance [d, d].
+    """Check that no attribute follows from the others.
+
+    Args:
+        moments: the covariance [d, d], of unit variances.
+        names: the attributes' names, to say which.
 
     Raises:
         DataError: where some attributes follow from each other, naming them.
@@ -27,11 +31,16 @@ def refuse_collinear(moments: Matrix, names: tuple[str, ...]) -> None:
         )
 
 
-def canonical(table: Table) -> Table:
+def by_skewness(table: Table) -> Table:
     """The same table, its columns in an order that neither their order nor their names decide: by skewness.
 
     A learner that works in this order breaks its ties, and draws its first weights, alike for every arrangement of the
     same data. Names decide only between columns of one skewness.
+
+    >>> from ccigkit import Attribute, Table
+    >>> table = Table.fit([Attribute("flat", "continuous"), Attribute("left", "continuous")], [[0, 0], [1, 9], [2, 9]])
+    >>> by_skewness(table).names
+    ('left', 'flat')
     """
     n, size = table.values.shape
     parts = (latents(table, part) for part in chunks(n, size))
@@ -39,20 +48,42 @@ def canonical(table: Table) -> Table:
     return table.reordered([name for _, name in sorted(zip(skewness, table.names, strict=True))])
 
 
-def steady(values: Values) -> Values:
-    """Numbers without the last of their digits, where sums over the same rows in another order differ.
+def hard_labels(table: Table) -> tuple[str, ...]:
+    """The names of the attributes that have labels and no values between them.
+
+    >>> from ccigkit import Attribute, Table
+    >>> table = Table.fit([Attribute("smiling", "binary"), Attribute("bald", "binary")], [[0, 0.1], [1, 0.8], [1, 0.5]])
+    >>> hard_labels(table)
+    ('smiling',)
+    """
+    return tuple(
+        attribute.name
+        for attribute, column in zip(table.attributes, table.values.T, strict=True)
+        if attribute.kind != "continuous" and (column == np.round(column)).all()
+    )
+
+
+def rounded(values: Values) -> Values:
+    """Numbers to eleven digits of the largest: beyond, sums over the same rows in another order differ.
 
     So a search that starts from them does not depend on the order of the rows.
+
+    >>> float(rounded(np.array([0.1 + 0.2]))[0]) == float(rounded(np.array([0.3]))[0])
+    True
     """
     scale = 2.0 ** np.ceil(np.log2(max(np.abs(values).max(initial=0.0), FAINT)))
-    steadied: Values = values / scale
-    np.round(steadied, 11, out=steadied)
-    steadied *= scale  # in place, as a matrix of all pairs of curves is large
-    return steadied
+    result: Values = values / scale
+    np.round(result, 11, out=result)
+    result *= scale  # in place, as a matrix of all pairs of curves is large
+    return result
 
 
 def evenly(rows: Values, most: int) -> Values:
-    """At most so many rows [m, d] of [n, d], evenly spread over the sorted ones, whatever order they came in."""
+    """At most so many rows [m, d] of [n, d], evenly spread over the sorted ones, whatever order they came in.
+
+    >>> evenly(np.array([[4.0], [1.0], [3.0], [2.0]]), most=2).ravel().tolist()
+    [2.0, 4.0]
+    """
     ranked = np.lexsort(rows.T[::-1])
     count = min(most, len(rows))
     return np.asarray(rows[ranked[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]])
@@ -65,13 +96,26 @@ def with_strengths(graph: CausalGraph, table: Table) -> CausalGraph:
 
 
 def listed(edges: Support, names: tuple[str, ...], arrow: str = "->") -> str:
-    """Edges [d, d] for a note: "a -> b, c -> d"."""
+    """Edges [d, d] for a note.
+
+    >>> listed(np.array([[False, True], [False, False]]), ("a", "b"))
+    'a -> b'
+    """
     return ", ".join(f"{names[i]} {arrow} {names[j]}" for i, j in np.argwhere(edges))
 
 
-def project(weights: Matrix, needed: Support, names: tuple[str, ...]) -> CausalGraph:
-    """The DAG in a weighted graph [d, d], needed edges first, with a note on the edges that its cycles cost."""
-    kept = acyclic(weights, needed)
+def project(weights: Matrix, required: Support, names: tuple[str, ...]) -> CausalGraph:
+    """The DAG in a weighted graph, with a note on the edges that were cut to make it one.
+
+    >>> project(np.array([[0, 0.9], [0.2, 0]]), np.zeros((2, 2), dtype=bool), ("a", "b")).notes
+    ('cut because they close a cycle of stronger edges: b -> a',)
+
+    Args:
+        weights: of the edges [d, d], row to column; of each cycle the weakest edge is cut.
+        required: the edges [d, d] that stay whatever their weight.
+        names: the attributes' names.
+    """
+    kept = acyclic(weights, required)
     cut = (weights != 0) & ~kept
     notes = (f"cut because they close a cycle of stronger edges: {listed(cut, names)}",) if cut.any() else ()
     return CausalGraph(names, np.where(kept & (weights == 0), FAINT, weights * kept), notes)

@@ -21,10 +21,17 @@ from ccigkit.training.devices import random_state, set_random_state
 
 
 class Training:
-    """The state of one training, and the step that moves it.
+    """The state of one training, and its step.
 
-    Every phase updates its own parts and nothing else; optimisers (Adam, betas 0.5 and 0.99) belong to parts. Rates
+    Every phase updates its own parts and nothing else; each part has one optimiser (Adam, betas 0.5 and 0.99). Rates
     fall along a cosine to a fiftieth.
+
+    Args:
+        objective: what is minimised.
+        steps: how many steps the whole training has; the rates' cosine ends there.
+        ema: decay of the running averages of parts' weights, per step.
+        device: where it runs.
+        dtype: the number format of forward passes; bfloat16 runs under autocast.
     """
 
     def __init__(
@@ -100,7 +107,7 @@ class Training:
 
     @torch.no_grad()
     def _average(self, averages: Any, current: Any, count: Any) -> None:
-        # Young averages forget fast: a fixed decay would still remember the random start after a short training.
+        # Early averages decay faster: with a fixed decay the random start would still weigh after a short training.
         decay = min(self.ema, (1 + self.step_number) / (10 + self.step_number))
         torch._foreach_lerp_(averages, current, 1 - decay)
 
@@ -139,9 +146,9 @@ class Training:
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: asked for between steps, so that no step is saved half played.
+    """A function that says whether Ctrl-C was pressed, to be asked between steps, so that no half step is saved.
 
-    Pressed again, it interrupts at once. Only the main thread hears it.
+    Pressed again, it interrupts at once. Signals reach the main thread only.
     """
     pressed = False
 

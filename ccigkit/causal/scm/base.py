@@ -15,18 +15,30 @@ from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.component import Component
+from ccigkit.component.options import options_of
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """Latents held fixed: `mask` says which, `values` at what; both [d] for a whole batch or [b, d] per sample."""
+    """Latents held fixed: `mask` says which, `values` at what; both [d] for a whole batch or [b, d] per sample.
+
+    Examples:
+        >>> z = torch.zeros(2, 3)
+        >>> Intervention.of({1: 0.5}, z).apply(z).tolist()
+        [[0.0, 0.5, 0.0], [0.0, 0.5, 0.0]]
+    """
 
     mask: Tensor
     values: Tensor
 
     @classmethod
     def of(cls, do: Mapping[int, float | Tensor], like: Tensor) -> Intervention:
-        """{position: latent, a number or [b]} for a batch shaped like z [b, d]."""
+        """{position: latent, a number or [b]} for a batch shaped like z [b, d].
+
+        Args:
+            do: what each position is held at, one value for all rows or one [b] for each.
+            like: latents z [b, d], for their shape and device.
+        """
         mask = torch.zeros(like.shape[-1], dtype=torch.bool, device=like.device)
         values = torch.zeros_like(like)
         for position, latent in do.items():
@@ -67,7 +79,7 @@ class SCM(Component, nn.Module):
     def describe(self, attributes: Attributes) -> None:
         """Take the attributes' kinds and levels, before anything is fitted or loaded; the same again changes nothing.
 
-        An SCM whose mechanisms fit the kind of an attribute builds them here; one that does not, need not know.
+        An SCM whose mechanisms depend on an attribute's kind builds them here; others ignore it.
         """
 
     def correlate(self, confounding: Tensor) -> None:
@@ -97,8 +109,16 @@ class SCM(Component, nn.Module):
     def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
         """The noise u [b, m] with mechanism(z, adjacency, u) == z."""
 
+    def unfitted(self) -> SCM:
+        """A new SCM of the same make and options, that is fitted to nothing yet.
+
+        So an SCM keeps each of its options under the option's own name; one that does not, overrides this.
+        """
+        options = {option: getattr(self, option) for option in options_of(type(self))}
+        return type(self)(self.size, **options)
+
     def loss(self, z: Tensor, adjacency: Tensor) -> Tensor:
-        """How badly the mechanisms explain observed z [b, d]: the mean square of the noise they leave over.
+        """How badly the mechanisms explain observed z [b, d]: the mean square of the noise.
 
         That is the likelihood of additive noise; an SCM whose noise enters otherwise writes its own.
         """
@@ -116,7 +136,7 @@ class SCM(Component, nn.Module):
     def generation(self, z: Tensor, adjacency: Tensor, u: Tensor, columns: Tensor) -> Tensor:
         """Z [b, d] with the mechanisms of `columns` [d] applied, whose causes stand in z already.
 
-        All mechanisms do as well as those; where they cost much, an SCM overrides this.
+        Applying all mechanisms is correct too, as the others' columns are not used; an SCM overrides this to save time.
         """
         return self.mechanism(z, adjacency, u)
 
@@ -136,6 +156,19 @@ class SCM(Component, nn.Module):
 
         The noise is `abduct`'s unless one that made z is given, from `draw_noise` for instance. What the intervention
         does not reach, past what it holds, keeps its value bit for bit.
+
+        Args:
+            z: latents [b, d] as they are.
+            adjacency: [d, d], row causes column, acyclic.
+            intervention: what is held.
+            noise: [b, m] that made z.
+
+        Examples:
+            >>> from ccigkit.causal.scm.linear import LinearSCM
+            >>> adjacency = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+            >>> z = torch.tensor([[1.0, 2.5]])
+            >>> LinearSCM(2).counterfactual(z, adjacency, Intervention.of({0: 0.0}, z)).tolist()
+            [[0.0, 0.5]]
         """
         z = self._own(z)
         noise = self.abduct(z, adjacency) if noise is None else noise
@@ -143,7 +176,7 @@ class SCM(Component, nn.Module):
         return torch.where(self._reached(z, adjacency, intervention), changed, z)
 
     def _reached(self, z: Tensor, adjacency: Tensor, intervention: Intervention) -> Tensor:
-        """Which of z [b, d] an intervention changes: what it holds at another value, and on from there."""
+        """Which of z [b, d] an intervention changes: what it holds at another value, and the descendants of that."""
         support, free = torch.as_tensor(_support(adjacency), device=z.device, dtype=z.dtype), ~intervention.mask
         reached = intervention.mask & (intervention.values.to(z.dtype) != z)
         for _ in range(longest_path(adjacency)):
@@ -222,6 +255,9 @@ class SCM(Component, nn.Module):
         drawn = scm.sample_noise(4000)
         assert drawn.shape == (4000, 4), "noise is [n, d]"
         assert torch.allclose(drawn.mean(0), u.mean(0), atol=0.15), "sampled noise follows the fitted noise"
+        assert all(hasattr(scm, option) for option in options_of(cls)), "an SCM keeps its options by their names"
+        shapes = [[tuple(p.shape) for p in one.parameters()] for one in (scm, scm.unfitted())]
+        assert shapes[0] == shapes[1], "an SCM that is built of its options again has the same mechanisms"
 
     def _hold(
         self, changed: Tensor, z: Tensor, u: Tensor, adjacency: Tensor, held: Mapping[int, float], graph: CausalGraph

@@ -23,6 +23,7 @@ class NonlinearSCM(SCM):
 
     def __init__(self, size: int, *, hidden: int = 32) -> None:
         super().__init__(size)
+        self.hidden = hidden
         self.into = nn.Parameter(torch.randn(size, size, hidden) / size**0.5)
         self.bias = nn.Parameter(torch.randn(size, hidden))
         self.out = nn.Parameter(torch.randn(size, hidden) / hidden)

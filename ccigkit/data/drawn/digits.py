@@ -20,7 +20,7 @@ NAMES = ("thickness", "intensity", "digit", "slant")
 SIDE = 28  # lengths are in pixels of MNIST's 28, whatever the size drawn
 WIDE, HIGH = 12.0, 18.0
 LEANING = 0.2  # standard deviation of the slant, in radians
-STYLE = ("width", "height", "right", "up", "sway", "bend")  # what no attribute touches, each in [0, 1]
+STYLE = ("width", "height", "right", "up", "sway", "bend")  # independent of the attributes, each in [0, 1]
 POINTS = 41
 GLYPHS: tuple[Sequence[tuple[float, float]], ...] = (  # control points of one smooth stroke; twice for a corner
     (
@@ -123,8 +123,8 @@ class Digits(Rendered):
     """Ten drawn digits whose thickness causes their intensity, as in the modified MorphoMNIST (Pawlowski et al. 2020).
 
     thickness = 0.5 + Gamma(10, 5), in pixels of 28; intensity = 64 + 191 sigmoid(e + 2 thickness - 5) with e normal of
-    deviation 0.5, cut at three; the digit and the slant are free. Every digit has proportions and a sway of its own
-    that no attribute touches.
+    deviation 0.5, cut at three; the digit and the slant are free. Every image has proportions and a sway of its own
+    that are independent of the attributes.
 
     Args:
         n: images in the training split; the test split has a fifth of that.

@@ -90,7 +90,7 @@ class FacesScene(Scene):
 
 
 class Faces(Rendered):
-    """Cartoon faces: eleven of CelebA's attributes, drawn by degree, over an identity that no attribute touches.
+    """Cartoon faces: eleven of CelebA's attributes, drawn by degree, over an identity that is independent of them.
 
     Every attribute is a degree in [0, 1], the sigmoid of a score: for the roots Male, Young and Smiling the score is
     1.5 either way with spread 0.4, for the others s_j = b_j + sum_i w_ij (2 degree_i - 1) + u_j with u_j uniform
@@ -105,7 +105,7 @@ class Faces(Rendered):
         confounder: share in [0, 1] of the noise of Eyeglasses and Wearing_Lipstick that is one hidden cause of both;
             the true graph then has their "<->".
         shortcut: how surely, from 0 to 1, a training image that smiles has a warm background and another a cold one;
-            in test images the background tells nothing.
+            in test images background and smile are independent.
         seed: seed of the images.
     """
 

@@ -74,7 +74,7 @@ class FaceCanvas(Canvas):
         return mask[:, self.rows, self.columns]
 
     def cover(self, distance: Tensor, softness: float = 0.0, edge: float = 2.2) -> Tensor:
-        """Tell how much of each pixel lies inside the shape, in [0,1], easing in and out over its edge."""
+        """Return how much of each pixel lies inside the shape, in [0,1], easing in and out over its edge."""
         step = super().cover(distance, softness, edge)
         return step.mul(-2).add_(3).mul_(step).mul_(step)
 
@@ -144,7 +144,7 @@ class Face:
         self.shade = self.skin * self.colour((216, 178, 176))
         natural = self.ramp(HAIR, hue)
         self.hair = mix(natural, self.colour(GREY), grey[:, None])
-        self.brow = 0.75 * natural + 0.25 * self.colour(INK)  # brows grey late: they tell what colour the hair was
+        self.brow = 0.75 * natural + 0.25 * self.colour(INK)  # brows grey late, so they show what colour the hair was
         self.whiskers = 0.5 * self.hair + 0.5 * self.colour(INK)  # dark enough to stand off every skin
         self.iris = self.ramp(IRIS, iris)
         self.background = self.ramp(BACKGROUND, background)

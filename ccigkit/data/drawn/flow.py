@@ -157,13 +157,13 @@ class PublishedFlow(Measurable):
         return torch.stack([ball, held(do, "height", exact.trunc()), hole, flow], dim=1)
 
     def abduct(self, values: Tensor) -> Tensor:
-        """The noise of ball and hole; what was poured, and the jet's, went with the fractions: NaN."""
+        """The noise of ball and hole; that of water and jet was cut off with the labels' fractions: NaN."""
         lost = torch.full_like(values[:, 0], math.nan)
         return torch.stack([values[:, 0], lost, values[:, 2], lost], dim=1)
 
     def draw(self, values: Tensor, noise: Tensor, size: int) -> Tensor:
         ball, height, hole, flow = values.double().unbind(dim=1)
-        # A label that says what follows from its causes leaves the picture its fraction; one that do() set has none.
+        # Where a label is what its causes give, the picture shows its fraction too; where do() set it, there is none.
         exact = (ball / 30) ** 3 + noise[:, 1] / 10
         height = torch.where(exact.trunc() == height, exact, height)
         further = (1 + 0.01 * noise[:, 3].abs().clamp(min=1) / GRAVITY).sqrt()
@@ -193,7 +193,7 @@ class PublishedFlow(Measurable):
         picture = images.float().div(255)
         y, x, line = canvas.y.flatten(), canvas.x.flatten(), half_line(1)
         blue = coverage(picture, LIGHTSKYBLUE, WHITE)
-        # The ground hides where the ball lies, so its top tells: 0.5 and twice the radius above the ground.
+        # The ground hides where the ball lies, so it is read by its top: 0.5 and twice the radius above the ground.
         red = coverage(picture, FIREBRICK, LIGHTSKYBLUE)[:, :, column(canvas, fig.x(BALL_X))]
         ball = (fig.world_y(span(red, y, canvas.pixel)[1] - line) - 0.5) / 2
         water = blue[:, :, column(canvas, fig.x(LEFT + 0.8))] * (y > fig.y(3.0))
@@ -223,7 +223,7 @@ class Flow(Rendered):
         size: pixels a side.
         noise: standard deviation of the noise on the flow, in picture units, cut at two deviations; 0 for none.
         legacy: the released data instead, for comparison with the literature: grid, cut labels, pictures, split and
-            lost files; n and noise then have no say, and the seed only on the jet's deviation.
+            lost files; n and noise then have no effect, and the seed one on the jet's deviation only.
         seed: seed of the images.
     """
 

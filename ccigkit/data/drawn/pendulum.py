@@ -164,7 +164,7 @@ class PublishedPendulum(Measurable):
 
     def draw(self, values: Tensor, noise: Tensor, size: int) -> Tensor:
         angle, light, length, position = values.double().unbind(dim=1)
-        # A label that says what follows from the angles leaves the picture its fraction; one that do() set has none.
+        # Where a label is what the angles give, the picture shows its fraction too; where do() set it, there is none.
         length, position = (
             torch.where(exact.trunc() == label, exact, label)
             for exact, label in zip(self._shadow(angle, light), (length, position), strict=True)
@@ -192,7 +192,7 @@ class PublishedPendulum(Measurable):
         left, right = span(coverage(picture, ORANGE, WHITE)[:, sun], canvas.x, canvas.pixel)
         line = coverage(picture, BLACK, WHITE)[:, floor]  # in a small picture thinner than a pixel
         start, end = span(line / line.amax(dim=1, keepdim=True), canvas.x, canvas.pixel)
-        # Where the picture's side cuts the sun, its other edge tells.
+        # Where the picture's side cuts the sun, it is read by its other edge.
         reach, margin = fig.radii(3.0)[0], 2 * canvas.pixel
         sun_x = torch.where(left < fig.x(0.0) + margin, right - reach, (left + right) / 2)
         sun_x = torch.where(right > fig.x(fig.right) - margin, left + reach, sun_x)
@@ -217,7 +217,7 @@ class Pendulum(Rendered):
         noise: standard deviation of the noise on the shadow's length and on its position, in picture units, cut at two
             deviations; that on the length also at 0.9 below, so that none is negative.
         legacy: the released data instead, for comparison with the literature: grid, clamp, cut labels, pictures and
-            split; n, noise and seed then have no say.
+            split; n, noise and seed then have no effect.
         seed: seed of the images.
     """
 

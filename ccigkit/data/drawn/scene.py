@@ -19,7 +19,7 @@ from ccigkit.errors import ConfigError
 class Scene(ABC):
     """A causal model that can be drawn: noise [n, m] makes attributes [n, d], and both make pictures.
 
-    The first d columns of the noise are the attributes' own, in their order; the rest is what no attribute touches.
+    The first d columns of the noise are the attributes' own, in their order; the rest is independent of the attributes.
     """
 
     channels = 3
@@ -59,10 +59,10 @@ class Measurable(Scene):
 
 
 def refuse_negative(noise: float) -> None:
-    """Nothing, where the option `noise` of a data set is none or some.
+    """Check that the option `noise` of a data set is not negative.
 
     Raises:
-        ConfigError: where it is negative.
+        ConfigError: where it is.
     """
     if noise < 0:
         raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
@@ -113,7 +113,7 @@ class Rendered(RenderedData):
         """Attributes [n, d] as pictures [n, c, size, size] show them, NaN where they do not.
 
         Raises:
-            ConfigError: where the pictures' geometry does not tell.
+            ConfigError: where the attributes cannot be read off the pictures' geometry.
         """
         if not isinstance(self.scene, Measurable):
             raise ConfigError(

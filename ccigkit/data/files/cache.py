@@ -1,4 +1,4 @@
-"""Images decoded once, into a memory map that every process reads from there ever after.
+"""Images decoded once, into a memory map that every later process reads.
 
 A cache is NAME.npy with a manifest NAME.json beside it; the name holds the preprocess_id and a fingerprint of the
 files. While it is built it is NAME.partial with a journal of the finished chunks, so whoever comes after a kill goes on
@@ -14,7 +14,6 @@ import os
 import shutil
 import sys
 import warnings
-import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from filelock import FileLock, Timeout
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -37,10 +36,9 @@ from ccigkit.data.files.crops import Pixels, View
 from ccigkit.data.files.sources import Images, Read
 from ccigkit.errors import DataError, UserError
 from ccigkit.files import explaining, write_json
+from ccigkit.pixels import UNREADABLE
 
-UNREADABLE = (  # what Pillow, zipfile and others raise on broken files
-    OSError, ValueError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error, Image.DecompressionBombError
-)  # fmt: skip
+READING = 2  # raised whenever the same file is to give other pixels, so that no older cache is taken for it
 CHUNK = 64  # images that are decoded, written, checked and gone on from together
 SAMPLED = 16  # chunks that are checked whenever a finished cache is opened
 
@@ -67,7 +65,12 @@ def cached_images(
         DataError: where files are bad and are to be refused, or all are bad.
         UserError: where the map cannot be written.
     """
-    source = {"place": str(images.place.resolve()), "preprocess_id": view.preprocess_id, "on_bad": on_bad}
+    source = {
+        "place": str(images.place.resolve()),
+        "preprocess_id": view.preprocess_id,
+        "on_bad": on_bad,
+        "reading": str(READING),
+    }
     entries = [(name, *images.entries[name]) for name in names]
     fingerprint = hashlib.sha256(json.dumps([source, entries]).encode()).hexdigest()[:16]
     path = folder / f"{images.place.stem}-{view.preprocess_id}-{fingerprint}.npy"
@@ -107,7 +110,7 @@ def _open(path: Path, count: int, size: int) -> tuple[Tensor, dict[str, str]] | 
 
 
 def _map(path: Path) -> Pixels:
-    """A map in which a writer changes a copy of his own, or a strictly read-only one where memory is too short for it.
+    """The map, copied on write; or strictly read-only, where memory is too short for that.
 
     Some systems count the first against the memory of the process, though pages that nobody writes to take none.
     """
@@ -264,7 +267,7 @@ def _torch_in_one_thread() -> Iterator[int]:
 
 
 def _progress(total: int) -> Any:
-    """A bar where somebody is watching."""
+    """A progress bar, on a terminal."""
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty() or not total)
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.nn.functional import interpolate
 
 from ccigkit.errors import DataError
-from ccigkit.pixels import eight_bits
+from ccigkit.pixels import open_picture
 
 Pixels = npt.NDArray[np.uint8]
 Preset = Literal["dear", "benchmark", "causalgan", "began", "vaegan", "square", "whole"]
@@ -24,13 +24,20 @@ Preset = Literal["dear", "benchmark", "causalgan", "began", "vaegan", "square", 
 LARGEST = 1 << 30  # pixels, more than any picture has
 
 
+ALIGNED = (178, 218)  # width and height of CelebA's aligned pictures, which papers' crops are of
+
+
 @dataclass(frozen=True)
 class Crop:
-    """A square of `side` pixels: at (left, top), or in the middle where no place is given; side 0 cuts nothing."""
+    """A square of `side` pixels: at (left, top), or in the middle where no place is given; side 0 cuts nothing.
+
+    Where the pictures that it is meant for have a size, `of`, it is scaled to larger and smaller copies of them.
+    """
 
     side: int
     left: int | None = None
     top: int | None = None
+    of: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -43,20 +50,28 @@ class Crop:
         """Left, top, right and bottom in a picture; a smaller picture gives its own largest central square."""
         if not self.side:
             return 0, 0, width, height
-        side = min(self.side, width, height)
+        scale = self.scale(width, height) or 1.0
+        side = min(round(self.side * scale), width, height)
         left, top = (round((length - side) / 2) for length in (width, height))
         if self.left is not None and self.top is not None:
-            left, top = min(self.left, width - side), min(self.top, height - side)
+            left, top = min(round(self.left * scale), width - side), min(round(self.top * scale), height - side)
         return left, top, left + side, top + side
+
+    def scale(self, width: int, height: int) -> float | None:
+        """How much larger a picture is than those that this is meant for; None where it is no copy of them."""
+        if self.of is None:
+            return 1.0
+        scale = width / self.of[0]
+        return scale if abs(height - scale * self.of[1]) <= max(1.0, scale) else None
 
 
 # The first five are of CelebA's aligned 178 x 218 images, as the papers' code cuts them.
 PRESETS: dict[Preset, Crop] = {
-    "dear": Crop(128),  # Shen et al., 2022
-    "benchmark": Crop(150),  # Melistas et al., 2024
-    "causalgan": Crop(108),  # Kocaoglu et al., 2018, after DCGAN
-    "began": Crop(128, 25, 50),  # Berthelot et al., 2017
-    "vaegan": Crop(148, 15, 40),  # Larsen et al., 2016, and RealNVP
+    "dear": Crop(128, of=ALIGNED),  # Shen et al., 2022
+    "benchmark": Crop(150, of=ALIGNED),  # Melistas et al., 2024
+    "causalgan": Crop(108, of=ALIGNED),  # Kocaoglu et al., 2018, after DCGAN
+    "began": Crop(128, 25, 50, ALIGNED),  # Berthelot et al., 2017
+    "vaegan": Crop(148, 15, 40, ALIGNED),  # Larsen et al., 2016, and RealNVP
     "square": Crop(LARGEST),
     "whole": Crop(0),
 }
@@ -94,14 +109,27 @@ class View:
 def _read(content: bytes, box: Callable[[int, int], tuple[int, int, int, int]]) -> Pixels:
     """What the box shows of an image file, upright, as RGB [h, w, 3]."""
     # An ordinary JPEG goes to simplejpeg, twice as fast; whatever is special about a file, or wrong, is Pillow's.
-    if content.startswith(b"\xff\xd8") and b"Exif" not in content[:512]:
+    if ordinary_jpeg(content):
         with suppress(ValueError):
             height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-            if colours == "YCbCr":
+            if colours == "YCbCr" and width * height <= 2 * (Image.MAX_IMAGE_PIXELS or LARGEST):
                 left, top, right, bottom = box(width, height)
                 pixels: Pixels = simplejpeg.decode_jpeg(content)[top:bottom, left:right]
                 return pixels
-    with Image.open(io.BytesIO(content)) as file:
-        ImageOps.exif_transpose(file, in_place=True)
-        image = eight_bits(file)
-        return np.array((image if image.mode == "RGB" else image.convert("RGB")).crop(box(*image.size)))
+    image = open_picture(io.BytesIO(content)).convert("RGB")
+    return np.array(image.crop(box(*image.size)))
+
+
+def ordinary_jpeg(content: bytes) -> bool:
+    """Whether a file is a JPEG without EXIF and XMP (both in APP1), wherever in it, so that it stands as it lies."""
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        mark = content[at + 1]
+        if mark == 0xDA:  # the picture itself begins
+            return True
+        if mark == 0xE1:
+            return False
+        at += 1 if mark == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return False

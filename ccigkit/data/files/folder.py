@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.data.base import DataModule, Split, SplitName
@@ -16,14 +18,14 @@ from ccigkit.data.files.cache import OnBad, cached_images
 from ccigkit.data.files.crops import Preset, View, choose_crop
 from ccigkit.data.files.sources import Images, Names
 from ccigkit.errors import DataError
-from ccigkit.files import cache_folder
+from ccigkit.files import cache_folder, expanded
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Images [n] by name, with their values [n, d] and their splits [n], if anybody says which those are.
+    """Images [n] by name, with their values [n, d] and their splits [n], where those are given.
 
-    Where nobody does, rows of one group (the pictures of one person, say) stay in one split, if groups [n] are known.
+    Where they are not, rows of one group (the pictures of one person, say) stay in one split, if groups [n] are known.
     """
 
     images: Images
@@ -60,8 +62,13 @@ class FileData(DataModule):
             raise DataError(f"{self.name}: share_test={share_test} must be between 0 and 1")
         self.root, self.limit, self.on_bad, self.share_test, self.seed = root, limit, on_bad, share_test, seed
         self.view = View(choose_crop(crop), size)
-        self.cache = Path(cache).expanduser() if cache else cache_folder()
+        self._cache = cache
         self.image_shape = (3, size, size)
+
+    @property
+    def cache(self) -> Path:
+        """Where the decoded images are kept."""
+        return expanded(self._cache) if self._cache else cache_folder()
 
     @property
     def preprocess_id(self) -> str:
@@ -77,6 +84,11 @@ class FileData(DataModule):
         rows = self._split(split)
         images, kept = cached_images(rows.images, rows.names.tolist(), self.view, on_bad=self.on_bad, folder=self.cache)
         return Split(images, rows.values[kept])
+
+    def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Training begins: what is wrong with the test images, which it ends with, is to be known now."""
+        self.load("test")
+        return super().in_batches(rows)
 
     def table(self) -> Table:
         """The training split's attributes, without a look at the images, unless bad ones drop out of the split."""
@@ -112,7 +124,7 @@ class FileData(DataModule):
         """
         if not self.root:
             raise DataError(f"{self.name} needs the place of its files: data.root=FOLDER")
-        root = Path(self.root).expanduser()
+        root = expanded(self.root)
         if not root.exists():
             raise DataError(f"{self.name}: there is no folder {root}; set data.root to the one with {what}")
         return root

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Attributes
-from ccigkit.data.files.columns import Cells, Columns, binary, numbers, read_columns
+from ccigkit.data.files.cells import Cells, binary, holes, numbers, words_of
+from ccigkit.data.files.columns import Columns, read_columns
 from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.files import writing
 
@@ -35,21 +36,24 @@ def read_rows(path: Path, attributes: Attributes) -> tuple[Columns, Tensor]:
 
 def _values(attribute: Attribute, cells: Cells, path: Path) -> list[float]:
     """The values [n] in an attribute's own units that cells [n] of a table stand for."""
+    words = words_of(cells)
+    if holes(cells).any():
+        row = int(holes(cells).argmax())
+        raise DataError(f"{path}: {attribute.name} is {words[row]!r} in row {row + 1}; fill or drop that row")
     if attribute.kind == "categorical":
-        code = {word: float(i) for i, word in enumerate(attribute.categories)}
-        words = [str(cell).strip() for cell in cells]
-        if odd := next((word for word in words if word not in code), None):
-            raise DataError(f"{path}: {one_of(f'value of {attribute.name}:', odd, code)}")
+        try:
+            code = {word: float(attribute.coded(word)) for word in set(words)}
+        except ConfigError as error:
+            raise DataError(f"{path}: {error}") from None
         return [code[word] for word in words]
     found = numbers(cells)
-    if found is None or not torch.isfinite(torch.as_tensor(found)).all():
-        odd = next(str(cell) for cell in cells if (one := numbers([cell])) is None or not abs(one[0]) < float("inf"))
+    if found is None:
+        odd = next(word for word in words if numbers([word]) is None)
         raise DataError(f"{path}: {attribute.name} is {odd!r} in a row, and it must be a number; mend or drop that row")
-    if attribute.kind == "binary" and (found < 0).any():
-        signs = binary(found)
-        if signs is None:
+    if attribute.kind == "binary":
+        found = binary(found) if (found < 0).any() else found
+        if found is None or (found > 1).any():
             raise DataError(f"{path}: {attribute.name} is binary, so 0 and 1, or -1 and 1, but has others")
-        found = signs
     return [float(value) for value in found]
 
 
@@ -70,7 +74,7 @@ def write_rows(path: Path, attributes: Attributes, values: Tensor, beside: Mappi
 
 
 def _written(attribute: Attribute, value: float) -> str:
-    """A value as a table has it: a category by its word, a number in as many digits as tell it from others."""
+    """A value as a table has it: a category by its word, a number in as many digits as make it unique."""
     if attribute.kind == "categorical":
         return attribute.categories[round(value)]
     return f"{value:.8g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,13 +18,30 @@ import numpy.typing as npt
 
 from ccigkit.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jfif", ".jpe", ".gif", ".avif", ".jp2", ".pgm", ".ppm"
+)  # fmt: skip
+FOREIGN = (
+    ".heic",
+    ".heif",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".raw",
+    ".svg",
+    ".psd",
+)  # pictures that are not read
 
 PARTS = {  # what a split is called in files and columns
     **dict.fromkeys(("0", "train", "training"), "train"),
     **dict.fromkeys(("1", "valid", "validation", "val", "dev"), "valid"),
     **dict.fromkeys(("2", "test", "testing", "eval"), "test"),
 }
+
+PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+WINDOWS = {9: "Deflate64 (as Windows does above 2 GB)"}
 
 T = TypeVar("T")
 Names = npt.NDArray[np.str_]
@@ -59,12 +77,14 @@ class ImageFiles(Images):
         Raises:
             DataError: where it cannot be listed, is no zip, or names an image twice.
         """
-        if not place.is_dir():
+        if place.is_dir():
+            listed = list(_in_folder(place, "", ()))
+        else:
             refuse_html(place, "a zip")
-        try:
-            listed = list(_in_folder(place, "") if place.is_dir() else _in_zip(place))
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"cannot read {place}: {error}; if it was cut short, fetch it again") from None
+            try:
+                listed = list(_in_zip(place))
+            except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+                raise DataError(f"cannot read {place}: {error}; if it was cut short, fetch it again") from None
         return cls(place, unique(place, ((entry[0], entry) for entry in listed if _is_image(PurePosixPath(entry[0])))))
 
     def named(self, name: Callable[[PurePosixPath], str]) -> ImageFiles:
@@ -91,18 +111,55 @@ class ImageFiles(Images):
             yield read
 
 
-def _in_folder(place: Path, inside: str) -> Iterator[tuple[str, int, int]]:
-    with os.scandir(place) as found:
-        for entry in found:
-            if entry.is_dir():
-                yield from _in_folder(place / entry.name, f"{inside}{entry.name}/")
-            else:
+def _in_folder(place: Path, inside: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, int, int]]:
+    """Every file in a folder and the folders in it; a link back to a folder above is passed over.
+
+    Raises:
+        DataError: where a folder may not be read.
+    """
+    try:
+        here = place.stat().st_dev, place.stat().st_ino
+        if here in above:
+            warnings.warn(f"{place} is a link to a folder that it lies in; passed over", stacklevel=2)
+            return
+        with os.scandir(place) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"cannot read the folder {place}: {error.strerror or error}; allow it (chmod -R u+rX) or move it away"
+        ) from None
+    for entry in entries:
+        try:
+            folder = entry.is_dir()
+        except OSError:  # a link to itself
+            folder = False
+        if folder:
+            yield from _in_folder(place / entry.name, f"{inside}{entry.name}/", (*above, here))
+        elif _is_image(PurePosixPath(entry.name)):
+            try:
                 yield inside + entry.name, entry.stat().st_size, entry.stat().st_mtime_ns
+            except OSError:  # a link to nothing: one of the images that cannot be read, which are refused or left out
+                yield inside + entry.name, 0, 0
 
 
 def _in_zip(place: Path) -> Iterator[tuple[str, int, int]]:
+    """Every image in a zip.
+
+    Raises:
+        DataError: where one is packed in a way that Python cannot unpack.
+    """
     with zipfile.ZipFile(place) as archive:
         for entry in archive.infolist():
+            if not _is_image(PurePosixPath(entry.filename)):
+                continue
+            encrypted = entry.flag_bits & 1
+            if encrypted or entry.compress_type not in PACKED:
+                how = (
+                    "encrypted" if encrypted else f"compressed by {WINDOWS.get(entry.compress_type, 'another method')}"
+                )
+                raise DataError(
+                    f"{place}: {entry.filename} is {how}, which cannot be read; unpack it and give the folder"
+                )
             yield entry.filename, entry.file_size, entry.CRC
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,38 +10,48 @@ from torch import Tensor, nn
 
 from ccigkit.data.base import DataModule
 from ccigkit.errors import DataError
-from ccigkit.metrics.base import ImageModel
+from ccigkit.metrics.base import ImageModel, draws_alone, holds, takes
 from ccigkit.metrics.protocol.questions import BATCH, Question, as_said
-from ccigkit.model.detail import keep_detail
-from ccigkit.model.model import CausalImageModel
+from ccigkit.metrics.readers.predictor import Pictures
 from ccigkit.pixels import to_float
 
 Do = Mapping[str, float | Tensor]
 Answer = Callable[[Question], Tensor]  # a question: images
+USUAL = ("model", "no graph", "identity", "resample", "oracle")
 
 
-def respondents(model: ImageModel, data: DataModule) -> dict[str, Answer]:
-    """Who answers, by the name of their row.
+def respondents(model: ImageModel, data: DataModule, who: Collection[str] = USUAL) -> dict[str, Answer]:
+    """Who answers of those that are wanted, by the name of their row.
 
-    `no graph` sets the attribute and holds every other: what the graph buys is the difference. `identity` changes
-    nothing. `resample` gives up the person: a real training image of the attributes wanted. `oracle` is the truth
-    itself, drawn, where the data knows it.
+    `drawn` is the model without the image's own detail, where it can leave that out. `no graph` sets the attribute and
+    holds every other: what the graph buys is the difference. `identity` changes nothing. `resample` is another image
+    altogether, a real one of the attributes wanted. `oracle` is the truth itself, drawn, where the data knows it.
     """
-    nearest = resample(data)
-
-    @lru_cache(maxsize=1)  # the model and its control without the graph look at the same images
-    def opened(question: Question) -> Abducted:
-        return abducted(model, question.images, question.values)
-
+    nearest, looked = resample(data), Looking(model)
     answers: dict[str, Answer] = {
-        "model": lambda question: opened(question).edit(question.do),
-        "no graph": lambda question: opened(question).hold(question.do),
+        "model": lambda question: looked(question).edit(question.do),
+        "drawn": lambda question: looked(question).drawn(question.do),
+        "no graph": lambda question: looked(question).hold(question.do),
         "identity": lambda question: question.images,
         "resample": lambda q: nearest(torch.where(q.wanted.isnan(), q.values, q.wanted)),
+        "oracle": lambda question: to_float(question.truth.images),
     }
-    if data.load("test").noise is not None:
-        answers["oracle"] = lambda question: to_float(question.truth.images)
-    return answers
+    able = {"drawn": draws_alone(model), "oracle": data.load("test").noise is not None}
+    return {name: answer for name, answer in answers.items() if name in who and able.get(name, True)}
+
+
+class Looking:
+    """A model that looks at images once, however many questions in a row are about them."""
+
+    def __init__(self, model: ImageModel) -> None:
+        self.model = model
+        self.last: tuple[Pictures, Abducted] | None = None
+
+    def __call__(self, question: Question) -> Abducted:
+        """The question's images as the model sees them."""
+        if self.last is None or self.last[0] is not question.pictures:
+            self.last = (question.pictures, Abducted(self.model, question.images, question.values))
+        return self.last[1]
 
 
 class Abducted:
@@ -51,69 +59,39 @@ class Abducted:
 
     def __init__(self, model: ImageModel, images: Tensor, values: Tensor) -> None:
         device = device_of(model)
-        wanted = inspect.signature(model.abduct).parameters
-        labels: dict[str, Any] = {"attributes": values.to(device)} if "attributes" in wanted else {}
+        labels: dict[str, Any] = {"attributes": values.to(device)} if takes(model.abduct, "attributes") else {}
         self.model, self.values = model, values
         self.codes = model.abduct(images.to(device), **labels)
 
     def edit(self, do: Do) -> Tensor:
         """The images had `do` been so."""
-        return checked(self.model, self.model.predict(self.codes, in_codes(do, len(self.values))), len(self.values))
+        return self.checked(self.model.predict(self.codes, in_codes(do, len(self.values))))
+
+    def drawn(self, do: Do) -> Tensor:
+        """What the model draws alone of the images had `do` been so, for a model that can leave the rest out."""
+        assert draws_alone(self.model)
+        return self.checked(self.model.predict(self.codes, in_codes(do, len(self.values)), detail=False))
 
     def hold(self, do: Do) -> Tensor:
-        """The images with what `do` sets, every other attribute told to stay at its label: an edit without a graph."""
+        """The images with what `do` sets, every other attribute held: an edit without a graph.
+
+        A model that cannot hold what it sees is told to set the others to their labels.
+        """
+        if holds(self.model):
+            return self.checked(
+                self.model.predict(self.codes, in_codes(do, len(self.values)), hold=self.model.attributes.names)
+            )
         held = {a.name: as_said(a, self.values[:, j]) for j, a in enumerate(self.model.attributes)}
         return self.edit({**held, **do})
 
-    def rows(self, do: Do) -> dict[str, Tensor]:
-        """All that is to be had of the model, by the name of its row."""
-        return {"model": self.edit(do), "no graph": self.hold(do)}
-
-
-class AbductedByOurs(Abducted):
-    """The same of a ccigkit model, which draws the images as they are only once, and can forget its edges."""
-
-    model: CausalImageModel
-
-    @cached_property
-    def before(self) -> Tensor:
-        """What the generator draws of the images as they are."""
-        return self.model.predict(self.codes, {}, detail=False)
-
-    def drawing(self, do: Do) -> Tensor:
-        """What the generator draws of the images had `do` been so."""
-        return self.model.predict(self.codes, in_codes(do, len(self.values)), detail=False) if do else self.before
-
-    def drawn(self, do: Do) -> Tensor:
-        """The drawing alone, as an answer."""
-        return checked(self.model, self.drawing(do), len(self.values))
-
-    def edit(self, do: Do) -> Tensor:
-        return self.detailed(self.drawing(do))
-
-    def hold(self, do: Do) -> Tensor:
-        held = in_codes(do, len(self.values))
-        return self.detailed(self.model.predict(self.codes, held, detail=False, hold=self.model.attributes.names))
-
-    def rows(self, do: Do) -> dict[str, Tensor]:
-        drawing = self.drawing(do)
-        drawn = checked(self.model, drawing, len(self.values))
-        return {"model": self.detailed(drawing), "drawn": drawn, "no graph": self.hold(do)}
-
-    def detailed(self, changed: Tensor) -> Tensor:
-        """A drawing after a change, with the detail that the drawing before it lacked."""
-        return checked(self.model, keep_detail(self.codes.image, self.before, changed), len(self.values))
-
-
-def abducted(model: ImageModel, images: Tensor, values: Tensor) -> Abducted:
-    """Images [b, c, h, w] of attributes [b, d] as a model sees them, ready for any do()."""
-    kind = AbductedByOurs if isinstance(model, CausalImageModel) else Abducted
-    return kind(model, images, values)
+    def checked(self, images: Tensor) -> Tensor:
+        """The model's images, if as many images as were looked at they are."""
+        return checked(self.model, images, len(self.values))
 
 
 def edit(model: ImageModel, images: Tensor, values: Tensor, do: Do) -> Tensor:
     """A model's images [b, c, h, w] for images of attributes [b, d], had `do` been so."""
-    return abducted(model, images, values).edit(do)
+    return Abducted(model, images, values).edit(do)
 
 
 def sample(model: ImageModel, n: int, do: Do, seed: int) -> Iterator[Tensor]:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,19 +15,29 @@ from torch import Tensor
 from ccigkit.data.base import DataModule
 from ccigkit.errors import DataError
 from ccigkit.metrics.base import ImageModel, Metric, Row
-from ccigkit.metrics.protocol.answers import respondents
-from ccigkit.metrics.protocol.questions import Question, ask
+from ccigkit.metrics.protocol.answers import USUAL, respondents
+from ccigkit.metrics.protocol.questions import EveryDo, Question, Spread
 from ccigkit.metrics.readers.predictor import Pictures
 
 Scorer = Callable[[Question, Pictures], Mapping[str, Tensor]]  # a question and an answer to it: scores [b, ...]
+Questions = Spread | EveryDo
+Listener = tuple[tuple[str, ...], Scorer]  # the rows it listens to, and how it scores them
 Scores = Mapping[tuple[str, str], Mapping[str, Tensor]]  # (what was set, who answered): the scores of all batches
 
 
 class CounterfactualMetric(Metric):
     """A metric that looks at single counterfactuals; of them only scores are kept, never the images."""
 
+    family = "counterfactual"
+    who: ClassVar[tuple[str, ...]] = USUAL
+    """The rows of those who are asked."""
     n: int
     seed: int
+
+    @property
+    def questions(self) -> Questions:
+        """What is asked: metrics that ask the same are shown the same answers."""
+        return Spread(self.n, self.seed)
 
     @abstractmethod
     def scorer(self, model: ImageModel, data: DataModule) -> Scorer:
@@ -55,16 +66,16 @@ class CounterfactualMetric(Metric):
         cls, metrics: Sequence[Metric], model: ImageModel, data: DataModule
     ) -> list[list[Row] | DataError]:
         found: dict[int, list[Row] | DataError] = {}
-        groups: dict[tuple[int, int], dict[int, Scorer]] = defaultdict(dict)  # those that ask the same
+        groups: dict[Questions, dict[int, Listener]] = defaultdict(dict)  # those that ask the same
         for i, metric in enumerate(metrics):
             assert isinstance(metric, CounterfactualMetric)
             try:
-                scorer, found[i] = metric.scorer(model, data), metric.beside(model, data)
-                groups[metric.n, metric.seed][i] = scorer
+                listener, found[i] = (metric.who, metric.scorer(model, data)), metric.beside(model, data)
+                groups[metric.questions][i] = listener
             except DataError as reason:
                 found[i] = reason
-        for (n, seed), scorers in groups.items():
-            for i, scores in interview(model, data, scorers, n, seed).items():
+        for questions, listeners in groups.items():
+            for i, scores in interview(model, data, questions, listeners).items():
                 metric, rows = metrics[i], found[i]
                 assert isinstance(metric, CounterfactualMetric)
                 assert isinstance(rows, list)
@@ -73,17 +84,18 @@ class CounterfactualMetric(Metric):
 
 
 def interview(
-    model: ImageModel, data: DataModule, scorers: Mapping[int, Scorer], n: int, seed: int
+    model: ImageModel, data: DataModule, questions: Questions, listeners: Mapping[int, Listener]
 ) -> dict[int, Scores]:
-    """Put n questions to a model and its controls, and score every answer by every scorer."""
-    kept: dict[int, dict[tuple[str, str], Kept]] = {i: defaultdict(Kept) for i in scorers}
-    answers = respondents(model, data)
-    for question in ask(model, data, n, seed) if scorers else ():
-        for who, answer in answers.items():
+    """Put questions to a model and its controls; every listener scores the answers of those it listens to."""
+    kept: dict[int, dict[tuple[str, str], Kept]] = {i: defaultdict(Kept) for i in listeners}
+    answers = respondents(model, data, {name for who, _ in listeners.values() for name in who})
+    for question in questions.put(model, data):
+        for name, answer in answers.items():
             images = answer(question)
             pictures = question.pictures if images is question.images else Pictures(images)
-            for i, scorer in scorers.items():
-                kept[i][question.name, who].add(scorer(question, pictures))
+            for i, (who, scorer) in listeners.items():
+                if name in who:
+                    kept[i][question.name, name].add(scorer(question, pictures))
     return {i: {key: scores.joined() for key, scores in mine.items()} for i, mine in kept.items()}
 
 

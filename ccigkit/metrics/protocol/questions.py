@@ -12,7 +12,7 @@ from torch import Tensor
 from ccigkit.causal.attributes import Attribute
 from ccigkit.data.base import DataModule, RenderedData, Split, SplitName
 from ccigkit.errors import DataError
-from ccigkit.metrics.base import ImageModel
+from ccigkit.metrics.base import ImageModel, graph_of
 from ccigkit.metrics.readers.predictor import Pictures
 from ccigkit.pixels import to_float
 
@@ -33,7 +33,7 @@ class Question:
     target: int
     asked: Tensor
     drawn: Tensor
-    images: Tensor
+    pictures: Pictures
     values: Tensor
     effects: Sequence[int] | None
     noise: Tensor | None
@@ -48,10 +48,10 @@ class Question:
         """The intervention, for a model."""
         return {self.name: self.asked}
 
-    @cached_property
-    def pictures(self) -> Pictures:
-        """The images, to be looked at."""
-        return Pictures(self.images)
+    @property
+    def images(self) -> Tensor:
+        """The images themselves [b, c, h, w]."""
+        return self.pictures.images
 
     @property
     def own(self) -> Tensor:
@@ -72,9 +72,8 @@ class Question:
         Raises:
             DataError: where the data does not know it.
         """
-        if not isinstance(self.data, RenderedData) or self.noise is None:
-            raise DataError(f"this needs data with a known truth (pendulum, faces), and {self.data.name} has none")
-        return self.data.counterfactual(self.noise, {self.name: self.drawn})
+        assert self.noise is not None, "known_truth says beforehand whether it can be asked for"
+        return known_truth("a true answer", self.data).counterfactual(self.noise, {self.name: self.drawn})
 
     @cached_property
     def wanted(self) -> Tensor:
@@ -87,45 +86,90 @@ class Question:
         return wanted
 
 
-def ask(
-    model: ImageModel,
-    data: DataModule,
-    n: int,
-    seed: int,
-    *,
-    split: SplitName = "test",
-    targets: Sequence[int] | None = None,
-) -> Iterator[Question]:
+@dataclass(frozen=True)
+class Spread:
     """N questions in batches of one do() each, spread evenly over images and attributes (or those of `targets`).
 
     Binary attributes are flipped, categories become another one, continuous ones take the value of another test image.
     The same seed asks every model the same.
     """
-    images, attributes = data.load(split), model.attributes
-    values = torch.as_tensor(images.values).float()
-    targets = range(len(attributes)) if targets is None else targets
-    generator = torch.Generator().manual_seed(seed)
-    number = torch.arange(n)
-    # After a round over all images each is asked about the next attribute.
-    turn = (number + number // len(images)) % len(targets)
-    for at, j in enumerate(targets):
-        rows = number[turn == at] % len(images)
-        if not len(rows):
-            continue
-        asked, drawn = alternatives(attributes[j], values[rows, j], generator)
-        for chunk in torch.arange(len(rows)).split(BATCH):
-            own = rows[chunk]
-            yield Question(
-                data,
-                attributes[j],
-                j,
-                asked[chunk],
-                drawn[chunk],
-                to_float(images.images[own]),
-                values[own],
-                effects_of(model, data, j),
-                None if images.noise is None else images.noise[own],
-            )
+
+    n: int
+    seed: int
+    split: SplitName = "test"
+    targets: tuple[int, ...] | None = None
+
+    def put(self, model: ImageModel, data: DataModule) -> Iterator[Question]:
+        """The questions."""
+        images, generator = data.load(self.split), torch.Generator().manual_seed(self.seed)
+        targets = range(len(model.attributes)) if self.targets is None else self.targets
+        number = torch.arange(self.n)
+        # After a round over all images each is asked about the next attribute.
+        turn = (number + number // len(images)) % len(targets)
+        for at, j in enumerate(targets):
+            rows = number[turn == at] % len(images)
+            if not len(rows):
+                continue
+            values = torch.as_tensor(images.values).float()[rows, j]
+            asked, drawn = alternatives(model.attributes[j], values, generator)
+            for chunk in torch.arange(len(rows)).split(BATCH):
+                yield question(model, data, j, (asked[chunk], drawn[chunk]), Shown.of(images, rows[chunk]))
+
+
+@dataclass(frozen=True)
+class EveryDo:
+    """Every one of n test images under every do(), drawn as in `Spread`; a batch is asked everything in turn."""
+
+    n: int
+    seed: int
+
+    def put(self, model: ImageModel, data: DataModule) -> Iterator[Question]:
+        """The questions."""
+        images, generator = data.load("test"), torch.Generator().manual_seed(self.seed)
+        rows = torch.arange(min(self.n, len(images)))
+        values = torch.as_tensor(images.values).float()[rows]
+        alternative = [alternatives(a, values[:, j], generator) for j, a in enumerate(model.attributes)]
+        for chunk in rows.split(BATCH):
+            shown = Shown.of(images, chunk)
+            for j, (asked, drawn) in enumerate(alternative):
+                yield question(model, data, j, (asked[chunk], drawn[chunk]), shown)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Images that are asked about, their attributes [b, d], and what they were drawn from [b, m], if that is known."""
+
+    pictures: Pictures
+    values: Tensor
+    noise: Tensor | None
+
+    @classmethod
+    def of(cls, split: Split, rows: Tensor) -> Shown:
+        """Some rows of a split."""
+        noise = None if split.noise is None else split.noise[rows]
+        return cls(Pictures(to_float(split.images[rows])), torch.as_tensor(split.values).float()[rows], noise)
+
+
+def question(model: ImageModel, data: DataModule, j: int, value: tuple[Tensor, Tensor], shown: Shown) -> Question:
+    """What would images have been, had attribute j been so: a value as it is asked [b], and as it is drawn [b]?"""
+    effects = effects_of(model, data, j)
+    return Question(data, model.attributes[j], j, *value, shown.pictures, shown.values, effects, shown.noise)
+
+
+def ask(model: ImageModel, data: DataModule, n: int, seed: int) -> Iterator[Question]:
+    """N questions about test images, as `Spread` puts them."""
+    return Spread(n, seed).put(model, data)
+
+
+def known_truth(who: str, data: DataModule) -> RenderedData:
+    """The data, as data of which true counterfactuals are known.
+
+    Raises:
+        DataError: naming `who` needs them, where they are not.
+    """
+    if not isinstance(data, RenderedData) or data.load("test").noise is None:
+        raise DataError(f"{who} needs data with known counterfactuals (pendulum, faces), and {data.name} has none")
+    return data
 
 
 def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -159,7 +203,7 @@ def as_said(attribute: Attribute, values: Tensor) -> Tensor:
 
 def effects_of(model: ImageModel, data: DataModule, target: int) -> list[int] | None:
     """The positions of what an attribute causes by the true graph, else by the model's; None where there is neither."""
-    graph = getattr(model, "graph", None) if data.truth is None else data.truth
+    graph = graph_of(model) if data.truth is None else data.truth
     if graph is None:
         return None
     return [model.attributes.index(name) for name in graph.descendants(model.attributes[target].name)]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Attribute, Attributes
 from ccigkit.data.base import DataModule, Split
+from ccigkit.descend import descend, one_cycle
 from ccigkit.image.dcgan import DCGANEncoder
 from ccigkit.metrics.base import Row
 from ccigkit.metrics.readers.cached import fingerprint, train_once
@@ -20,7 +21,7 @@ from ccigkit.training.batches import batch_rows, read_batch
 from ccigkit.training.devices import choose_device, choose_dtype
 
 T = TypeVar("T")
-STEPS, BATCH, RATE, VERSION = 1200, 64, 2e-3, 1
+STEPS, BATCH, RATE, DECAY, VERSION = 1200, 64, 2e-3, 0.01, 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,22 @@ class View:
 
     def __getitem__(self, rows: Tensor) -> View:
         return View(self.features[rows], self.attributes[rows])
+
+
+class ReadsPictures:
+    """A metric that reads pictures with the predictor of its own seed and steps."""
+
+    seed: int
+    predictor_steps: int
+    device: str | torch.device
+
+    def predictor(self, data: DataModule) -> Predictor:
+        """The predictor of a data set that the metric reads with."""
+        return predictor(data, seed=self.seed, steps=self.predictor_steps, device=self.device)
+
+    def predictor_hash(self, data: DataModule) -> str:
+        """Its fingerprint, without reading or training it."""
+        return predictor_hash(data, seed=self.seed, steps=self.predictor_steps)
 
 
 class Predictor:
@@ -69,7 +86,7 @@ class Predictor:
         return difference.abs() * 100 / self.attributes.ranges
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """Images [n, c, h, w], and what networks see in them, looked at once however many ask."""
 
@@ -89,13 +106,22 @@ class Pictures:
 
 
 def predictor(
-    data: DataModule, *, seed: int = 0, steps: int = STEPS, step_done: Callable[[], None] = lambda: None
+    data: DataModule,
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+    device: str | torch.device = "auto",
+    step_done: Callable[[], None] = lambda: None,
 ) -> Predictor:
     """The predictor for a data set: from the cache if it was trained on these very images, else trained now.
 
     `step_done` is called after every step of training.
+
+    Raises:
+        UserError: where there is no such device.
     """
-    split, attributes, device = data.load("train"), data.table().attributes, choose_device("auto")
+    place = choose_device(str(device))
+    split, attributes = data.load("train"), data.table().attributes
     name = predictor_hash(data, seed=seed, steps=steps)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -104,9 +130,9 @@ def predictor(
             network,
             "predictors",
             name,
-            lambda: _train(network.to(device), split, attributes, device, seed, steps, step_done),
+            lambda: _train(network.to(place), split, attributes, place, seed, steps, step_done),
         )
-    return Predictor(attributes, network, device, name)
+    return Predictor(attributes, network, place, name)
 
 
 def predictor_hash(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> str:
@@ -155,15 +181,12 @@ def _train(
     step_done: Callable[[], None],
 ) -> None:
     latents = attributes.to_latent(torch.as_tensor(split.values)).float().to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     dtype = choose_dtype("auto", device)
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             read = network(batch.image).mean
-        optimizer.zero_grad()
-        supervision(read, batch.attributes, attributes).backward()
-        optimizer.step()
-        schedule.step()
-        step_done()
+        return supervision(read, batch.attributes, attributes)
+
+    descend(network.parameters(), loss, steps=steps, rate=RATE, decay=DECAY, schedule=one_cycle, after_step=step_done)

@@ -8,13 +8,14 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from ccigkit.data.base import DataModule
+from ccigkit.descend import descend, one_cycle
 from ccigkit.image.dcgan import DCGANEncoder, DCGANGenerator
 from ccigkit.metrics.readers.cached import fingerprint, train_once
 from ccigkit.training.batches import batch_rows, read_batch
 from ccigkit.training.devices import choose_device
 
 SIDE, LATENT, WIDTH = 32, 16, 16  # pictures are seen small: asked for is which of two are nearer, not their detail
-STEPS, BATCH, RATE, VERSION = 1000, 64, 2e-3, 1
+STEPS, BATCH, RATE, DECAY, VERSION = 1000, 64, 2e-3, 0.01, 1
 DEVIATION = 0.2  # of a pixel from the drawing, in [-1, 1]: what a difference of pixels weighs against the prior
 
 
@@ -48,25 +49,26 @@ class Gaussians:
         return Normal(mean, stddev)
 
 
-def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> Gaussians:
-    """The VAE of a data set: from the cache if it was trained on these very images, else trained now."""
-    split, device = data.load("train"), choose_device("auto")
+def gaussians(data: DataModule, *, seed: int = 0, steps: int = STEPS, device: str | torch.device = "auto") -> Gaussians:
+    """The VAE of a data set: from the cache if it was trained on these very images, else trained now.
+
+    Raises:
+        UserError: where there is no such device.
+    """
+    split, device = data.load("train"), choose_device(str(device))
     latents = torch.empty(len(split), 0)
     name = fingerprint(split, seed, steps, BATCH, RATE, VERSION)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = VAE(data.image_shape[0])
 
+        def loss(step: int) -> Tensor:
+            batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
+            return network.loss(small(batch.image))
+
         def train() -> None:
             network.to(device)
-            optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-            for step in range(steps):
-                batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
-                optimizer.zero_grad()
-                network.loss(small(batch.image)).backward()
-                optimizer.step()
-                schedule.step()
+            descend(network.parameters(), loss, steps=steps, rate=RATE, decay=DECAY, schedule=one_cycle)
 
         train_once(network, "vaes", name, train)
     return Gaussians(network, device, name)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import pickle
 import signal
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from multiprocessing import resource_tracker
 
 import numpy as np
 import torch
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix, acyclic
 from ccigkit.causal.strengths import Support, fit_strengths
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.tables import canonical
+from ccigkit.structure.tables import by_skewness
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+IDLE = 10  # seconds after which a process with nothing to do ends, as it holds some hundred MB
+SHARED = 1 << 16  # bytes of rows from which on processes share them
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every process learns with."""
+    """What every resample is drawn from and learned with."""
 
     learner: StructureLearner
     table: Table
@@ -44,7 +43,7 @@ class Bootstrap:
 
     `arrows[i, j]` is the share of them in which i causes j. `graph` is their consensus: an edge is in it where at least
     half of them join the two attributes, in the direction that more of them give it (on a tie, the first column of
-    `canonical` is the cause); where that closes a cycle, the least frequent arrow of the cycle stays out.
+    `by_skewness` is the cause); where that closes a cycle, the least frequent arrow of the cycle stays out.
     """
 
     graph: CausalGraph
@@ -76,15 +75,22 @@ def bootstrap(
     samples: int = 100,
     seed: int = 0,
     workers: int = 0,
-    tell: Callable[[], None] = lambda: None,
+    on_done: Callable[[], None] = lambda: None,
 ) -> Bootstrap:
     """Learn a graph from each of `samples` tables, drawn from the rows with replacement (Friedman et al., 1999).
 
     Each is drawn from `seed` and its number, from rows and columns in an order of their own: neither the number of
     workers nor the order of rows or columns changes anything. A resample is fitted and standardised like any table. One
-    that cannot be learned from (a rare label may be missing) is left out and told in a note.
+    that cannot be learned from (a rare label may be missing) is left out, and a note says so.
 
-    `workers` processes of one thread each learn (0: one per core), and `tell` is called as each graph is there.
+    Args:
+        learner: what learns each graph; it is not changed itself.
+        table: the rows to draw from.
+        knowledge: what every graph honours.
+        samples: how many graphs are learned.
+        seed: of the rows that are drawn.
+        workers: how many processes learn at a time, each on one thread; 0 for one per core.
+        on_done: called as each graph is there.
 
     Raises:
         ConfigError: where there is nothing to do.
@@ -92,16 +98,16 @@ def bootstrap(
     """
     if samples < 1:
         raise ConfigError(f"a bootstrap needs at least one resample, got {samples}")
-    ordered = sorted_rows(canonical(table))
+    ordered = sorted_rows(by_skewness(table))
     found: list[Support] = []
     reasons: Counter[str] = Counter()
     task = Task(learner, ordered, knowledge, seed)
-    for outcome in learned_resamples(task, samples, min(workers or cores(), samples)):
+    for outcome in learned_resamples(task, samples, min(workers or cpu_count(), samples)):
         if isinstance(outcome, str):
             reasons[outcome] += 1
         else:
             found.append(outcome)
-        tell()
+        on_done()
     if not found:
         raise DataError(f"no resample can be learned from: {reasons.most_common(1)[0][0]}")
     arrows = np.mean(found, axis=0)
@@ -114,7 +120,11 @@ def bootstrap(
 
 
 def consent(arrows: Matrix) -> Matrix:
-    """[d, d], the consensus of graphs in which a share `arrows` [d, d] has each arrow; see `Bootstrap`."""
+    """[d, d], the consensus of graphs in which a share `arrows` [d, d] has each arrow; see `Bootstrap`.
+
+    >>> consent(np.array([[0.0, 0.2], [0.4, 0.0]])).tolist()
+    [[0.0, 0.0], [1.0, 0.0]]
+    """
     earlier = np.triu(np.ones_like(arrows, dtype=bool), 1)
     ahead = (arrows > arrows.T) | ((arrows == arrows.T) & earlier)
     joined = (arrows + arrows.T).round(9) >= 0.5  # shares of a hundred do not add up exactly
@@ -132,68 +142,55 @@ def resample(table: Table, seed: int, number: int) -> Table:
     return Table.fit(table.attributes, table.values[rows], table.truth)
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
+# --- workers ----------------------------------------------------------------------------------------------------------
 
 
 def learned_resamples(task: Task, samples: int, workers: int) -> Iterator[Support | str]:
-    """The adjacency [d, d] learned from each resample, or why there is none, as they are done.
+    """The adjacency [d, d] learned from each resample, or why there is none, in the order in which they are done.
 
-    On any error, Ctrl-C included, the processes end at once and in silence.
+    One worker is this process itself. More are processes of their own, which read the rows of a large table from one
+    file in memory. On any error, Ctrl-C included, they end at once and in silence.
     """
-    context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
-    before = set(multiprocessing.active_children())
-    with TemporaryDirectory() as folder, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        path = Path(folder) / "task"
-        path.write_bytes(pickle.dumps(task))
-        try:
-            with inherited_by_children():
-                futures = [pool.submit(learn_resample, path, number) for number in range(samples)]
-            for done in as_completed(futures):
-                yield done.result()
-        except BaseException:
-            for child in set(multiprocessing.active_children()) - before:
-                child.terminate()
-            pool.shutdown(cancel_futures=True)
-            raise
+    calls = (delayed(learn_resample)(task, number) for number in range(samples))
+    with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
+        pool = Parallel(workers, return_as="generator_unordered", batch_size=1, max_nbytes=SHARED)
+    with threadpool_limits(1), ExitStack() as at_the_end:
+        with interrupts_blocked():  # processes that start here leave Ctrl-C to this one
+            outcomes = pool(calls)
+            at_the_end.callback(close_in_silence, outcomes)
+        for outcome in outcomes:  # noqa: UP028  `yield from` would end them itself, and not in silence
+            yield outcome
+
+
+def close_in_silence(outcomes: Generator[Support | str]) -> None:
+    """End the processes, without joblib's warning of graphs that nobody waits for any more."""
+    with warnings.catch_warnings(action="ignore"):
+        outcomes.close()
 
 
 @contextmanager
-def inherited_by_children() -> Iterator[None]:
-    """Processes started here run on one thread each, and leave Ctrl-C to this one."""
-    threads = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    # Blocked, not ignored: a Ctrl-C of this moment is not lost, it comes when the block is lifted.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+def interrupts_blocked() -> Iterator[None]:
+    """Let a Ctrl-C of this moment wait until the block is lifted; in processes started here it never comes."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # as it starts, it lifts any block
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        for name, value in threads.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def learn_resample(path: Path, number: int) -> Support | str:
-    """The adjacency [d, d] learned from one resample of the task in a file, or why there is none; in a child."""
-    task = read_task(path)
-    torch.manual_seed(number)
-    try:
-        drawn = resample(task.table, task.seed, number)
-        return task.learner.learn(drawn, task.knowledge).adjacency
-    except DataError as error:
-        return str(error)
+def learn_resample(task: Task, number: int) -> Support | str:
+    """The adjacency [d, d] learned from one resample, or why there is none.
 
-
-@cache
-def read_task(path: Path) -> Task:
-    """The task in a file, read once by each process."""
-    task: Task = pickle.loads(path.read_bytes())  # noqa: S301  our own, of a moment ago
-    return task
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    The task's learner, and the random numbers of this process, stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(number)  # the CPU's alone: the fork restores no other
+        try:
+            drawn = resample(task.table, task.seed, number)
+            return deepcopy(task.learner).learn(drawn, task.knowledge).adjacency
+        except DataError as error:
+            return str(error)

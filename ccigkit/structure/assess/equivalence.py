@@ -28,9 +28,19 @@ def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowled
 
     What is undirected is directed without making a new collider (`extend`), so that earlier columns come out as causes.
     Where no DAG has just the colliders asked for, those arrows stay that no cycle forbids; a note says so.
+
+    >>> chain = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
+    >>> member(chain, np.zeros_like(chain), ("a", "b", "c"), Knowledge(roots=frozenset({"b"}))).edges
+    [('b', 'a'), ('b', 'c')]
+
+    Args:
+        adjacent: which two are joined, both ways.
+        directed: from cause to effect, which of these have a direction; the others are undirected.
+        names: the attributes' names.
+        knowledge: what is known beforehand.
     """
-    allowed, needed = knowledge.allowed(names), knowledge.needed(names)
-    adjacent = (adjacent | needed | needed.T) & (allowed | allowed.T)
+    allowed, required = knowledge.allowed(names), knowledge.required_edges(names)
+    adjacent = (adjacent | required | required.T) & (allowed | allowed.T)
     directed = adjacent & allowed & (directed | ~allowed.T)
     undirected = adjacent & ~directed & ~directed.T
     extended, notes = extend(directed, undirected, allowed), []
@@ -39,7 +49,7 @@ def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowled
         extended = directed | (undirected & allowed)
     # an arrow of the data enters before a choice, and of two choices the one along the order of the columns
     rank = extended * (1.0 + directed + np.triu(undirected) / 2)
-    graph = project(rank, needed, names)
+    graph = project(rank, required, names)
     lost = extended & ~graph.adjacency & ~graph.adjacency.T
     if lost.any():
         notes.append(f"cut because they close a cycle of stronger edges: {listed(lost, names)}")

@@ -44,6 +44,10 @@ def sortability(criterion: npt.NDArray[np.float64], adjacency: Support) -> float
     """The share of directed paths along which a criterion [d] rises; a tie counts half, and without paths it is 1/2.
 
     For each length, a pair counts once if any path of that length joins it.
+
+    >>> chain = np.array([[False, True], [False, False]])
+    >>> sortability(np.array([1.0, 2.0]), chain), sortability(np.array([2.0, 1.0]), chain)
+    (1.0, 0.0)
     """
     difference = criterion[None, :] - criterion[:, None]
     tied = np.abs(difference) <= TIE * np.maximum(np.abs(criterion)[None, :], np.abs(criterion)[:, None])

@@ -1,6 +1,6 @@
 """Structural equations: how well causes explain attributes, as a smooth loss of one vector of parameters.
 
-Each gives every edge a weight, and says how a slope in the squared weights reaches its parameters; so a price on
+Each gives every edge a weight, and says how a slope in the squared weights reaches its parameters; so a penalty on
 cycles, whatever it is, works for linear, logistic and nonlinear equations alike.
 """
 
@@ -8,37 +8,39 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from scipy.special import expit
 from torch import Tensor
 
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Matrix
 from ccigkit.causal.strengths import Support, covariance, fit_strengths
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.component.options import Count, Seed, Weight
+from ccigkit.errors import DataError
 from ccigkit.structure.continuous.owlqn import Smooth
 from ccigkit.structure.continuous.weighted import WeightedLearner
-from ccigkit.structure.tables import evenly, steady
+from ccigkit.structure.tables import evenly, rounded
 
 ModelName = Literal["auto", "linear", "logistic", "mlp"]
 
 NUDGE, RIDGE = 1e-3, 0.01
+FAINT_SPREAD = 0.01  # of raw values, below which no edge can be worth its price
 RAW = "learned on raw values, whose scale can give the order away: with structure.standardise=true the graph may differ"
 
 
 class Equations(ABC):
     """One equation per attribute, their parameters [p] in one vector.
 
-    `start` [p] is where to begin, `price` [p] the share of the price of an edge that each parameter pays: 1 for those
-    that make an edge, 0 for those of an edge that must be there, and for the rest.
+    `start` [p] is where to begin, `penalty` [p] the share of the penalty on an edge that falls on each parameter: 1 for
+    those that make an edge, 0 for those of a required edge, and for the rest.
     """
 
     start: Values
-    price: Values
+    penalty: Values
     tolerance = 1e-6  # the gain, relative to the loss, below which a search ends
     notes: tuple[str, ...] = ()  # what a reader should know of them
 
@@ -62,7 +64,7 @@ class Equations(ABC):
 Cyclicity = Callable[[Matrix], tuple[float, Matrix]]  # squared weights [d, d] to h, and its slope [d, d]
 
 
-def priced(equations: Equations, cyclicity: Cyclicity, alpha: float, rho: float = 0.0) -> Smooth:
+def penalised(equations: Equations, cyclicity: Cyclicity, alpha: float, rho: float = 0.0) -> Smooth:
     """Parameters [p] to loss + alpha h + rho/2 h^2 and its gradient [p]; infinite where h is."""
 
     def total(parameters: Values) -> tuple[float, Values]:
@@ -78,13 +80,13 @@ def priced(equations: Equations, cyclicity: Cyclicity, alpha: float, rho: float 
 class Weighted(Equations):
     """Equations with one weight per edge; the parameters are those of the edges allowed [d, d], then any others."""
 
-    def __init__(self, allowed: Support, needed: Support, others: int = 0) -> None:
+    def __init__(self, allowed: Support, required: Support, others: int = 0) -> None:
         self.allowed, self.edges = allowed, np.count_nonzero(allowed)
         # On standardised data i -> j and j -> i look alike, and zero is a saddle between them: a nudge towards the
         # order of the columns decides, where otherwise rounding would.
         nudge = NUDGE * np.triu(np.ones(allowed.shape), 1)[allowed]
         self.start = np.append(nudge, np.zeros(others))
-        self.price = np.append(~needed[allowed], np.zeros(others))
+        self.penalty = np.append(~required[allowed], np.zeros(others))
 
     def weights(self, parameters: Values) -> Matrix:
         weights = np.zeros(self.allowed.shape)
@@ -103,8 +105,8 @@ class Weighted(Equations):
 class Linear(Weighted):
     """x_j = sum_i w_ij x_i + noise, by least squares on the covariance [d, d]: the rows are never looked at."""
 
-    def __init__(self, moments: Matrix, allowed: Support, needed: Support) -> None:
-        super().__init__(allowed, needed)
+    def __init__(self, moments: Matrix, allowed: Support, required: Support) -> None:
+        super().__init__(allowed, required)
         self.moments, self.identity = moments, np.eye(len(moments))
 
     def loss(self, parameters: Values) -> tuple[float, Values]:
@@ -121,8 +123,8 @@ class Logistic(Weighted):
     whatever scale.
     """
 
-    def __init__(self, labels: Values, shares: Values, causes: Values, allowed: Support, needed: Support) -> None:
-        super().__init__(allowed, needed, others=len(allowed))
+    def __init__(self, labels: Values, shares: Values, causes: Values, allowed: Support, required: Support) -> None:
+        super().__init__(allowed, required, others=len(allowed))
         self.labels, self.shares, self.causes = labels, shares, causes
 
     def loss(self, parameters: Values) -> tuple[float, Values]:
@@ -143,7 +145,7 @@ class MLP(Equations):
 
     tolerance = 1e-5  # far from convex: what a longer search gains, another start would gain or lose
 
-    def __init__(self, rows: Values, allowed: Support, needed: Support, hidden: int, seed: int) -> None:
+    def __init__(self, rows: Values, allowed: Support, required: Support, hidden: int, seed: int) -> None:
         size, random = len(allowed), np.random.default_rng(seed)
         self.rows, self.allowed, self.hidden = np.column_stack([rows, np.ones(len(rows))]), allowed, hidden
         self.blocks = np.kron(np.eye(size), np.ones((hidden, 1))) > 0  # [d hidden, d]: which unit serves which equation
@@ -151,7 +153,7 @@ class MLP(Equations):
         self.at = np.cumsum([edges, units, units])  # where in the vector the next layer, or its bias, begins
         first, shift, second = np.zeros(edges), random.uniform(-1, 1, units), random.uniform(-1, 1, units)
         self.start = np.concatenate([first, shift, second, np.zeros(size)])
-        self.price = np.append(np.repeat(~needed[allowed], hidden), np.zeros(2 * units + size))
+        self.penalty = np.append(np.repeat(~required[allowed], hidden), np.zeros(2 * units + size))
         self.ridge = np.repeat([RIDGE, 0.0, RIDGE, 0.0], np.array([edges, units, units, size]))
 
     def first(self, edges: Values) -> Values:
@@ -193,53 +195,7 @@ class MLP(Equations):
         return np.append(pulled.ravel(), np.zeros(len(parameters) - len(edges)))
 
 
-# --- which equations --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Model:
-    """The equations that a user chose; see the options of `notears`."""
-
-    name: ModelName
-    standardise: bool
-    hidden: int
-    rows: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        for option, value in (("hidden", self.hidden), ("rows", self.rows)):
-            if value < 1:
-                raise ConfigError(f"structure.{option}={value} must be at least 1")
-
-    def equations(self, table: Table, allowed: Support, needed: Support) -> Equations:
-        """The equations of a table, with allowed and needed edges [d, d].
-
-        Raises:
-            DataError: where logistic equations are asked for, and an attribute has values other than 0 and 1.
-        """
-        graded = np.flatnonzero(((table.values != 0) & (table.values != 1)).any(axis=0))
-        if self.name == "linear" or (self.name == "auto" and len(graded)):
-            return linear(table, allowed, needed, self.standardise)
-        equations: Equations
-        if self.name == "mlp":
-            rows = steady(evenly(scaled_rows(table, self.standardise), self.rows))
-            equations = MLP(rows, allowed, needed, self.hidden, self.seed)
-        elif len(graded):
-            raise DataError(
-                f"structure.model=logistic wants labels 0 and 1, but {table.names[graded[0]]} has other values; "
-                "use structure.model=linear"
-            )
-        else:
-            labels, counts = np.unique(evenly(table.values, self.rows), axis=0, return_counts=True)
-            spread = steady(table.values.std(axis=0)) if self.standardise else np.ones(len(allowed))
-            equations = Logistic(labels, counts / counts.sum(), labels / spread, allowed, needed)
-        notes = [] if self.standardise else [RAW]
-        if self.name == "auto":
-            notes.append("model logistic: all attributes are labels 0 and 1")
-        if len(table.values) > self.rows:
-            notes.append(f"looked at {self.rows} of {len(table.values)} rows; structure.rows sets how many")
-        equations.notes = tuple(notes)
-        return equations
+# --- learners ---------------------------------------------------------------------------------------------------------
 
 
 def scaled_rows(table: Table, standardise: bool) -> Values:
@@ -247,10 +203,25 @@ def scaled_rows(table: Table, standardise: bool) -> Values:
     return table.latents if standardise else table.values - table.values.mean(axis=0)
 
 
-def linear(table: Table, allowed: Support, needed: Support, standardise: bool) -> Linear:
+def refuse_faint(table: Table, least: float) -> None:
+    """Check that raw values spread enough, in one column at least, that an edge can be found.
+
+    Raises:
+        DataError: where they do not.
+    """
+    spreads = table.values.std(axis=0)
+    most = int(spreads.argmax())
+    if spreads[most] < least:
+        raise DataError(
+            f"without standardise no edge can be found where all values vary so little ({table.names[most]} by "
+            f"{spreads[most]:.1g}, the others by less); use larger units, or structure.standardise=true"
+        )
+
+
+def linear(table: Table, allowed: Support, required: Support, standardise: bool) -> Linear:
     """Linear equations on the covariance of a table."""
     moments = covariance(table) if standardise else np.cov(table.values, rowvar=False).reshape(allowed.shape)
-    equations = Linear(steady(moments), allowed, needed)
+    equations = Linear(rounded(moments), allowed, required)
     equations.notes = () if standardise else (RAW,)
     return equations
 
@@ -260,11 +231,14 @@ class EquationLearner(WeightedLearner):
 
     Whatever the equations, what goes on learning with the images is linear on the latent scale: `learn` leaves the
     weights at the least-squares weights of its graph, none below the threshold.
+
+    Args:
+        standardise: bring attributes to unit spread; without, their scale decides much of the order.
     """
 
     @abstractmethod
-    def equations(self, table: Table, allowed: Support, needed: Support) -> Equations:
-        """The equations to solve for a table, with allowed and needed edges [d, d]."""
+    def equations(self, table: Table, allowed: Support, required: Support) -> Equations:
+        """The equations to solve for a table, with allowed and required edges [d, d]."""
 
     @abstractmethod
     def solve(self, equations: Equations) -> Values:
@@ -285,3 +259,64 @@ class EquationLearner(WeightedLearner):
     def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
         """1/2 |z - z A|^2 per row, latents [b, d]."""
         return 0.5 * (latents - latents @ weights).square().sum(dim=1).mean()
+
+
+class ModelLearner(EquationLearner):
+    """A learner for linear, logistic and nonlinear equations alike: the user chooses which.
+
+    Args:
+        model: linear, logistic (labels 0 and 1), mlp (curved effects), or auto: logistic where all are labels 0 and 1,
+            else linear.
+        hidden: width of each small network of mlp.
+        rows: how many rows logistic and mlp look at, evenly spread over the sorted table.
+        seed: of the first weights of mlp.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        l1: Weight = 0.02,
+        threshold: Weight = 0.2,
+        model: ModelName = "auto",
+        standardise: bool = True,
+        hidden: Count = 10,
+        rows: Count = 10_000,
+        seed: Annotated[Seed, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(names, l1, threshold)
+        self.model, self.standardise = model, standardise
+        self.hidden, self.rows, self.seed = hidden, rows, seed
+
+    def equations(self, table: Table, allowed: Support, required: Support) -> Equations:
+        """The equations that were chosen.
+
+        Raises:
+            DataError: where logistic equations are asked for, and an attribute has values other than 0 and 1, and where
+                raw values vary too little.
+        """
+        if not self.standardise:
+            refuse_faint(table, FAINT_SPREAD)
+        graded = np.flatnonzero(((table.values != 0) & (table.values != 1)).any(axis=0))
+        if self.model == "linear" or (self.model == "auto" and len(graded)):
+            return linear(table, allowed, required, self.standardise)
+        equations: Equations
+        if self.model == "mlp":
+            rows = rounded(evenly(scaled_rows(table, self.standardise), self.rows))
+            equations = MLP(rows, allowed, required, self.hidden, self.seed)
+        elif len(graded):
+            raise DataError(
+                f"structure.model=logistic wants labels 0 and 1, but {table.names[graded[0]]} has other values; "
+                "use structure.model=linear"
+            )
+        else:
+            labels, counts = np.unique(evenly(table.values, self.rows), axis=0, return_counts=True)
+            spread = rounded(table.values.std(axis=0)) if self.standardise else np.ones(len(allowed))
+            equations = Logistic(labels, counts / counts.sum(), labels / spread, allowed, required)
+        notes = [] if self.standardise else [RAW]
+        if self.model == "auto":
+            notes.append("model logistic: all attributes are labels 0 and 1")
+        if len(table.values) > self.rows:
+            notes.append(f"looked at {self.rows} of {len(table.values)} rows; structure.rows sets how many")
+        equations.notes = tuple(notes)
+        return equations

@@ -1,4 +1,4 @@
-"""The minimiser of the learners that descend: limited-memory BFGS for a smooth loss with an L1 price."""
+"""The minimiser of the learners that descend: limited-memory BFGS for a smooth loss with an L1 penalty."""
 
 from __future__ import annotations
 
@@ -15,31 +15,41 @@ MEMORY, STEPS = 10, 3000
 ENOUGH, SHORTEST = 1e-4, 1e-12  # share of the promised descent that a step must keep, and where shortening it ends
 
 
-def minimise(smooth: Smooth, start: Values, price: Values, tolerance: float = 1e-6, flat: float = 1e-3) -> Values:
-    """[p], a local minimum of smooth(x) + sum(price |x|) downhill from the start.
+def minimise(smooth: Smooth, start: Values, penalty: Values, tolerance: float = 1e-6, flat: float = 1e-3) -> Values:
+    """[p], a local minimum of smooth(x) + sum(penalty |x|) downhill from the start.
 
-    OWL-QN (Andrew and Gao, 2007): within the orthant that the steepest descent points into, the price is linear; a step
-    that leaves the orthant ends on its border, so that needless parameters are zero, not small. A parameter without
-    price is free. Where smooth is not finite, steps are shortened, so a loss may be infinite outside of its domain.
-    It ends where a step gains less than `tolerance` of the value, or no slope is above `flat`.
+    OWL-QN (Andrew and Gao, 2007): within the orthant that the steepest descent points into, the penalty is linear; a
+    step that leaves the orthant ends on its border, so that needless parameters are zero, not small. A parameter
+    without penalty is free. Where smooth is not finite, steps are shortened, so a loss may be infinite outside of its
+    domain.
+
+    >>> minimise(lambda x: (float((x - 3) @ (x - 3)) / 2, x - 3), np.zeros(2), np.array([0.0, 4.0])).round(3).tolist()
+    [3.0, 0.0]
+
+    Args:
+        smooth: parameters [p] to a value and its gradient [p].
+        start: parameters [p] to begin with.
+        penalty: on the size of each parameter [p].
+        tolerance: the search ends where a step gains less than this share of the value,
+        flat: or where no slope is above this.
     """
-    x, priced = start, price > 0
+    x, penalised = start, penalty > 0
     value, gradient = smooth(x)
-    total = value + float(price @ np.abs(x))
+    total = value + float(penalty @ np.abs(x))
     memory: deque[tuple[Values, Values, float]] = deque(maxlen=MEMORY)
     for _ in range(STEPS):
-        steepest = _pseudo_gradient(x, gradient, price)
+        steepest = _pseudo_gradient(x, gradient, penalty)
         if np.abs(steepest).max(initial=0.0) < flat:
             break
         direction = _quasi_newton(steepest, memory)
-        direction[priced & (direction * steepest >= 0)] = 0.0
+        direction[penalised & (direction * steepest >= 0)] = 0.0
         orthant = np.where(x != 0, np.sign(x), -np.sign(steepest))
         length = 1.0 if memory else 1 / max(1.0, float(np.abs(steepest).sum()))
         while True:
             there: Values = x + length * direction
-            there[priced & (there * orthant < 0)] = 0.0
+            there[penalised & (there * orthant < 0)] = 0.0
             value, slope = smooth(there)
-            reached = value + float(price @ np.abs(there))
+            reached = value + float(penalty @ np.abs(there))
             if reached <= total + ENOUGH * float(steepest @ (there - x)):
                 break
             length /= 2
@@ -56,9 +66,9 @@ def minimise(smooth: Smooth, start: Values, price: Values, tolerance: float = 1e
     return x
 
 
-def _pseudo_gradient(x: Values, gradient: Values, price: Values) -> Values:
+def _pseudo_gradient(x: Values, gradient: Values, penalty: Values) -> Values:
     """[p], the one of the slopes left and right of x that leads downhill, or zero where neither does."""
-    right, left = gradient + price, gradient - price
+    right, left = gradient + penalty, gradient - penalty
     at_zero = np.minimum(right, 0.0) + np.maximum(left, 0.0)
     return np.where(x > 0, right, np.where(x < 0, left, at_zero))
 

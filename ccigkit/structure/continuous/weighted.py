@@ -1,4 +1,4 @@
-"""A learner of one weight per edge that pays for cycles."""
+"""A learner of one weight per edge, with a penalty on cycles."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import FAINT, covariance
 from ccigkit.structure.base import JointStructureLearner
-from ccigkit.structure.tables import canonical, project, with_strengths
+from ccigkit.structure.tables import by_skewness, project, with_strengths
 
-STEEPEST = 1e6  # of the quadratic price in joint training: beyond it a cycle's price drowns float32 gradients
+STEEPEST = 1e6  # of the quadratic penalty in joint training: beyond it that of a cycle drowns float32 gradients
 
 
 def cyclicity(weights: Tensor) -> Tensor:
@@ -30,15 +30,19 @@ def cyclicity(weights: Tensor) -> Tensor:
 
 
 class WeightedLearner(JointStructureLearner):
-    """A learner of one weight per edge, that pays for cycles by an augmented Lagrangian (Zheng et al., 2018).
+    """A learner of one weight per edge, with a penalty on cycles: an augmented Lagrangian (Zheng et al., 2018).
 
     A subclass says how weights explain attributes (`reconstruction`) and how to find them on a table (`fit`), and may
     measure cycles in its own way (`cyclicity`). All that training changes is in parameters and buffers, so a checkpoint
     resumes exactly.
+
+    Args:
+        l1: penalty on an edge, per unit of its weight.
+        threshold: weights below this are no edges.
     """
 
     allowed: Tensor
-    needed: Tensor
+    needed: Tensor  # the required edges, under the name that they have in checkpoints
     alpha: Tensor
     rho: Tensor
     last: Tensor
@@ -66,11 +70,11 @@ class WeightedLearner(JointStructureLearner):
         """Half the squared error [] of each attribute [b, d] given its causes, summed over attributes."""
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
-        """Fit in the canonical order, then put the weights, and the graph, in the order that was asked for."""
-        ordered = canonical(table)
+        """Fit in the order of `by_skewness`, then put the weights, and the graph, in the order that was asked for."""
+        ordered = by_skewness(table)
         covariance(table)  # refuses a table with too few rows
         self._set(knowledge, ordered.names)
-        self.reset_price()
+        self.reset_penalty()
         notes = self.fit(ordered)
         at = torch.tensor([ordered.attributes.index(name) for name in self.names])
         self._set(knowledge, self.names)
@@ -78,7 +82,7 @@ class WeightedLearner(JointStructureLearner):
             self.weights.copy_(self.weights[at][:, at])
             graph = self.graph()
             self.weights.copy_(torch.tensor(self.settled(graph, table)))
-        self.reset_price()
+        self.reset_penalty()
         return with_strengths(replace(graph, notes=(*notes, *graph.notes)), table)
 
     def settled(self, graph: CausalGraph, table: Table) -> Matrix:
@@ -86,11 +90,11 @@ class WeightedLearner(JointStructureLearner):
         return graph.strengths
 
     def _set(self, knowledge: Knowledge, names: tuple[str, ...]) -> None:
-        self.needed.copy_(torch.as_tensor(knowledge.needed(names)))
+        self.needed.copy_(torch.as_tensor(knowledge.required_edges(names)))
         self.allowed.copy_(torch.as_tensor(knowledge.allowed(names)))
 
-    def reset_price(self) -> None:
-        """The price of a cycle as at the start."""
+    def reset_penalty(self) -> None:
+        """Put the penalty on cycles back to what it is at the start."""
         self.alpha.fill_(0.0)
         self.rho.fill_(1.0)
         self.last.fill_(torch.inf)
@@ -123,7 +127,7 @@ class WeightedLearner(JointStructureLearner):
         self.last.copy_(h)
 
     def graph(self) -> CausalGraph:
-        """The weights above the threshold, and the needed edges, without their cycles."""
+        """The weights above the threshold, and the required edges, without their cycles."""
         weights = self.scaled()
         strong = (np.abs(weights) >= self.threshold) | self.needed.cpu().numpy()
         graph = project(np.where(strong, weights, 0.0), self.needed.cpu().numpy(), self.names)

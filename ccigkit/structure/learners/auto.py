@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Seed
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learners.boss import Boss
 
@@ -24,7 +28,7 @@ class Auto(StructureLearner):
 
     name = "auto"
 
-    def __init__(self, names: tuple[str, ...], *, seed: int = 0) -> None:
+    def __init__(self, names: tuple[str, ...], *, seed: Annotated[Seed, Ge(0)] = 0) -> None:
         self.names, self.seed = names, seed
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:

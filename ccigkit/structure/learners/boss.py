@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, reachability, topological_order
 from ccigkit.causal.strengths import Support, covariance, regress
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.component.options import Natural, Positive, Seed
+from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import with_class
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.gaussian import Gaussian, Positions, Score, curved, curves, indicators
 from ccigkit.structure.scores.labels import BDeu, Logistic
-from ccigkit.structure.tables import canonical, refuse_collinear, steady
+from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
 
 ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "indicators"]
 
@@ -38,8 +40,8 @@ class Boss(StructureLearner):
             pairs of them where there are at most 40), logistic (0/1 labels), bdeu (labels, a full table per set of
             causes), indicators (mixed), or auto: indicators where an attribute is categorical, logistic for up to 20
             labels 0 and 1, spline where all are continuous and some follows another along a curve, else gaussian.
-        penalty: price of a parameter in units of BIC's; above 1, as many candidates are tried for every edge. Half of
-            it for spline, whose edges have many parameters; the prior of bdeu brings its own.
+        penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
+            spline, whose edges have many parameters; the prior of bdeu brings its own.
         restarts: further searches, each from the best order so far with a few attributes moved anywhere.
         seed: of these moves.
     """
@@ -51,25 +53,21 @@ class Boss(StructureLearner):
         names: tuple[str, ...],
         *,
         score: ScoreName = "auto",
-        penalty: float = 2.0,
-        restarts: int = 3,
-        seed: int = 0,
+        penalty: Positive = 2.0,
+        restarts: Natural = 3,
+        seed: Annotated[Seed, Ge(0)] = 0,
     ) -> None:
         self.score, self.penalty, self.restarts, self.seed = score, penalty, restarts, seed
-        if penalty <= 0:
-            raise ConfigError(f"structure.penalty={penalty:g} must be above 0: with no price every edge is in")
-        if restarts < 0:
-            raise ConfigError(f"structure.restarts={restarts} must be 0 or more")
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
-        ordered = canonical(table)
-        moments = steady(covariance(ordered))
+        ordered = by_skewness(table)
+        moments = rounded(covariance(ordered))
         refuse_collinear(moments, ordered.names)
         linear = Gaussian(moments, len(ordered.values), self.penalty)
         score, chosen = self._automatic(ordered, linear) if self.score == "auto" else (self._named(ordered, linear), "")
-        allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
+        allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
         unexplained = 1 / (np.linalg.inv(moments).diagonal() * moments.diagonal())
-        support = search(score, allowed, needed, np.argsort(-unexplained), self.restarts, self.seed)
+        support = search(score, allowed, required, np.argsort(-unexplained), self.restarts, self.seed)
         notes = [chosen] if chosen else []
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
@@ -105,7 +103,7 @@ class Boss(StructureLearner):
 
 
 def _refuse_numbers(table: Table, score: str, most: float) -> None:
-    """Nothing, where every attribute has labels, and at most so many.
+    """Check that every attribute has labels, and at most so many.
 
     Raises:
         DataError: where an attribute is continuous, graded or has more labels.
@@ -144,10 +142,10 @@ class Node:
 class Tree:
     """The grow-shrink tree of one attribute: every set of causes that was ever tried, scored once."""
 
-    def __init__(self, score: Score, target: int, allowed: Support, needed: Support) -> None:
+    def __init__(self, score: Score, target: int, allowed: Support, required: Support) -> None:
         self.of, self.target, self.barred = score, target, np.where(allowed[:, target], 0.0, -np.inf)
-        self.needed = tuple(np.flatnonzero(needed[:, target]).tolist())
-        self.root = Node(self.needed, score.local(target, self.needed))
+        self.required = tuple(np.flatnonzero(required[:, target]).tolist())
+        self.root = Node(self.required, score.local(target, self.required))
         self._last = self._grown(0)
         self._ends = {0: self._last}
 
@@ -191,9 +189,9 @@ class Tree:
 
     def _shrunk(self, node: Node) -> tuple[float, tuple[int, ...]]:
         score, causes = node.score, node.causes
-        while len(causes) > len(self.needed):
+        while len(causes) > len(self.required):
             scores = self.of.removals(self.target, causes)
-            scores[[cause in self.needed for cause in causes]] = -np.inf
+            scores[[cause in self.required for cause in causes]] = -np.inf
             least = int(scores.argmax())
             if scores[least] <= score:
                 break
@@ -202,14 +200,14 @@ class Tree:
 
 
 def search(
-    score: Score, allowed: Support, needed: Support, first: Positions, restarts: int = 0, seed: int = 0
+    score: Score, allowed: Support, required: Support, first: Positions, restarts: int = 0, seed: int = 0
 ) -> Support:
     """[d, d], the edges of the best order found, starting from an order that need not agree with what is known."""
-    trees = [Tree(score, target, allowed, needed) for target in range(score.size)]
+    trees = [Tree(score, target, allowed, required) for target in range(score.size)]
     one_way = allowed & ~allowed.T
     # where only one direction is allowed and no path leads back, the order may as well start that way round
-    known = needed | (one_way & ~reachability(one_way).T)
-    reach, random = reachability(needed), np.random.default_rng(seed)
+    known = required | (one_way & ~reachability(one_way).T)
+    reach, random = reachability(required), np.random.default_rng(seed)
     best, order = _climb(trees, _agreeing(first, known), reach)
     for _ in range(restarts):
         total, found = _climb(trees, _agreeing(np.array(_shaken(order, random)), known), reach)

@@ -20,7 +20,7 @@ from ccigkit.structure.scores.independence import Independence
 OURS = "ccigkit"  # what our tests are called there
 
 
-def pc(size: int, test: Independence, alpha: float, allowed: Support, needed: Support) -> tuple[Support, Support]:
+def pc(size: int, test: Independence, alpha: float, allowed: Support, required: Support) -> tuple[Support, Support]:
     """PC (stable) over so many attributes: which are adjacent, and which directed [d, d].
 
     It takes the knowledge as advice: a required edge that no test supports is dropped.
@@ -29,7 +29,7 @@ def pc(size: int, test: Independence, alpha: float, allowed: Support, needed: Su
     advice = BackgroundKnowledge()
     for i, j in np.argwhere(~allowed & ~np.eye(len(nodes), dtype=bool)):
         advice.add_forbidden_by_node(nodes[i], nodes[j])
-    for i, j in np.argwhere(needed):
+    for i, j in np.argwhere(required):
         advice.add_required_by_node(nodes[i], nodes[j])
     register_ci_test(OURS, Plugged)
     no_rows = np.zeros((size, size))  # it looks at their shape; our tests have read the rows
@@ -37,17 +37,17 @@ def pc(size: int, test: Independence, alpha: float, allowed: Support, needed: Su
     return read_endpoints(found.G.graph)
 
 
-def ges(rows: Values, score: str, price: float) -> tuple[Support, Support]:
-    """GES on rows [n, d]: which are adjacent, and which directed [d, d]; `price` in units of BIC's."""
-    return read_endpoints(GES.ges(rows, score, parameters={"lambda_value": price / 2})["G"].graph)
+def ges(rows: Values, score: str, penalty: float) -> tuple[Support, Support]:
+    """GES on rows [n, d]: which are adjacent, and which directed [d, d]; `penalty` in units of BIC's."""
+    return read_endpoints(GES.ges(rows, score, parameters={"lambda_value": penalty / 2})["G"].graph)
 
 
-def grasp(rows: Values, score: str, price: float, depth: int, seed: int) -> tuple[Support, Support]:
-    """GRaSP on rows [n, d]: which are adjacent, and which directed [d, d]; `price` in units of BIC's."""
+def grasp(rows: Values, score: str, penalty: float, depth: int, seed: int) -> tuple[Support, Support]:
+    """GRaSP on rows [n, d]: which are adjacent, and which directed [d, d]; `penalty` in units of BIC's."""
     before = random.getstate()
     random.seed(seed)
     try:
-        found = GRaSP.grasp(rows, score, depth, {"lambda_value": price / 2}, verbose=False)
+        found = GRaSP.grasp(rows, score, depth, {"lambda_value": penalty / 2}, verbose=False)
     finally:
         random.setstate(before)
     return read_endpoints(found.graph)

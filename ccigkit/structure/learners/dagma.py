@@ -8,52 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccigkit.causal.attributes import Table, Values
+from ccigkit.causal.attributes import Values
 from ccigkit.causal.graph import Matrix
-from ccigkit.causal.strengths import Support
-from ccigkit.structure.continuous.equations import EquationLearner, Equations, Model, ModelName, priced
+from ccigkit.structure.continuous.equations import Equations, ModelLearner, penalised
 from ccigkit.structure.continuous.owlqn import minimise
 
 PATH = ((1.0, 1.0), (0.1, 0.9), (0.01, 0.8), (0.001, 0.7))  # of the loss's share mu and of s (Bello et al., 2022)
 
 
-class Dagma(EquationLearner):
+class Dagma(ModelLearner):
     """DAGMA: least squares or likelihood, and L1, under a log-determinant that vanishes where there are no cycles.
 
     Bello et al. (2022), on standardised attributes; the path is theirs, the descent is quasi-Newton. As for `notears`,
     linear equations need only the covariance, and mostly the skeleton is identifiable. In joint training the loss is
     the linear one, on the latents, whatever the model.
-
-    Args:
-        l1: price of an edge, per unit of its weight.
-        threshold: weights below this are no edges.
-        model: linear, logistic (labels 0 and 1), mlp (curved effects), or auto: logistic where all are labels 0 and 1,
-            else linear.
-        standardise: bring attributes to unit spread; without, their scale decides much of the order.
-        hidden: width of each small network of mlp.
-        rows: how many rows logistic and mlp look at, evenly spread over the sorted table.
-        seed: of the first weights of mlp.
     """
 
     name = "dagma"
-
-    def __init__(
-        self,
-        names: tuple[str, ...],
-        *,
-        l1: float = 0.02,
-        threshold: float = 0.2,
-        model: ModelName = "auto",
-        standardise: bool = True,
-        hidden: int = 10,
-        rows: int = 10_000,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(names, l1, threshold)
-        self.model = Model(model, standardise, hidden, rows, seed)
-
-    def equations(self, table: Table, allowed: Support, needed: Support) -> Equations:
-        return self.model.equations(table, allowed, needed)
 
     def solve(self, equations: Equations) -> Values:
         return dagma(equations, self.l1)
@@ -77,8 +48,8 @@ def dagma(equations: Equations, l1: float) -> Values:
         s = least
         while not np.isfinite(cyclicity(equations.squares(parameters), s)[0]):
             s += 0.1
-        barrier = priced(equations, partial(cyclicity, s=s), 1 / mu)
-        parameters = minimise(barrier, parameters, l1 * equations.price, equations.tolerance)
+        barrier = penalised(equations, partial(cyclicity, s=s), 1 / mu)
+        parameters = minimise(barrier, parameters, l1 * equations.penalty, equations.tolerance)
     return parameters
 
 

@@ -8,8 +8,10 @@ from torch.nn import functional
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import Matrix
+from ccigkit.component.options import Count, Positive, Seed, Weight
+from ccigkit.descend import descend
 from ccigkit.structure.continuous.weighted import WeightedLearner
-from ccigkit.structure.tables import evenly, steady
+from ccigkit.structure.tables import evenly, rounded
 
 
 class GraphAutoencoder(WeightedLearner):
@@ -21,10 +23,8 @@ class GraphAutoencoder(WeightedLearner):
     Args:
         hidden: width of the encoder's and the decoder's hidden layer.
         message: size of what one attribute sends to another.
-        l1: price of an edge, per unit of its weight.
-        threshold: weights below this are no edges.
         rate: learning rate (Adam).
-        rounds: how often the price of a cycle is raised.
+        rounds: how often the penalty on cycles is raised.
         steps: steps of each round.
         rows: how many rows are looked at, evenly spread over the sorted table.
         seed: of the first weights.
@@ -37,15 +37,15 @@ class GraphAutoencoder(WeightedLearner):
         self,
         names: tuple[str, ...],
         *,
-        hidden: int = 16,
-        message: int = 4,
-        l1: float = 0.02,
-        threshold: float = 0.2,
-        rate: float = 1e-2,
-        rounds: int = 8,
-        steps: int = 100,
-        rows: int = 2000,
-        seed: int = 0,
+        hidden: Count = 16,
+        message: Count = 4,
+        l1: Weight = 0.02,
+        threshold: Weight = 0.2,
+        rate: Positive = 1e-2,
+        rounds: Count = 8,
+        steps: Count = 100,
+        rows: Count = 2000,
+        seed: Seed = 0,
         faithful: bool = False,
     ) -> None:
         super().__init__(names, l1, threshold)
@@ -64,17 +64,17 @@ class GraphAutoencoder(WeightedLearner):
         nn.init.uniform_(self.weights, -0.1, 0.1)  # not zero: there neither A nor g1 has a gradient
 
     def fit(self, table: Table) -> tuple[str, ...]:
-        """Rounds of Adam, each at a higher price of a cycle, on the same few rows; the global seed stays as it is."""
+        """Rounds of Adam on the same few rows, each with a higher penalty on cycles; the global seed stays as it is."""
         with torch.random.fork_rng(devices=[]):
             self._begin()
-        latents = torch.as_tensor(steady(evenly(table.latents, self.rows))).to(self.weights)
+        latents = torch.as_tensor(rounded(evenly(table.latents, self.rows))).to(self.weights)
         for _ in range(self.rounds):
-            optimiser = torch.optim.Adam(self.parameters(), self.rate)
-            for _ in range(self.steps):
-                loss = torch.stack(list(self.loss(latents).values())).sum()
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
+            descend(
+                self.parameters(),
+                lambda _: torch.stack(list(self.loss(latents).values())).sum(),
+                steps=self.steps,
+                rate=self.rate,
+            )
             self.tighten()
         return ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.strengths import Support
+from ccigkit.component.options import Count, Positive
 from ccigkit.errors import DataError
 from ccigkit.structure.learners.score_search import ScoreName, ScoreSearch
 
@@ -16,16 +17,13 @@ class GES(ScoreSearch):
     better graphs sooner.
 
     Args:
-        score: gaussian (BIC on the covariance, for 0/1 columns too), bdeu (counts, and reads all rows every time), or
-            auto: bdeu where all are labels and some are categories, else gaussian.
-        penalty: price of a parameter in units of BIC's, for the gaussian score.
         most: attributes beyond which it refuses to start.
     """
 
     name = "ges"
 
     def __init__(
-        self, names: tuple[str, ...], *, score: ScoreName = "auto", penalty: float = 2.0, most: int = 40
+        self, names: tuple[str, ...], *, score: ScoreName = "auto", penalty: Positive = 2.0, most: Count = 40
     ) -> None:
         super().__init__(names, score, penalty)
         self.most = most

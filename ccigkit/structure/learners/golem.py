@@ -1,4 +1,4 @@
-"""GOLEM: a graph by maximum likelihood with a soft price on edges and cycles."""
+"""GOLEM: a graph by maximum likelihood with a soft penalty on edges and cycles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.strengths import Support
-from ccigkit.structure.continuous.equations import EquationLearner, Equations, Linear, linear, priced
+from ccigkit.component.options import Weight
+from ccigkit.structure.continuous.equations import (
+    EquationLearner,
+    Equations,
+    Linear,
+    linear,
+    penalised,
+    refuse_faint,
+)
 from ccigkit.structure.continuous.owlqn import minimise
 from ccigkit.structure.learners.notears import cyclicity
 
@@ -19,18 +27,15 @@ LEAST = 1e-10  # variance that counts as none
 
 
 class Golem(EquationLearner):
-    """GOLEM: the Gaussian likelihood of a linear model, with a price on edges, and one on cycles that never rises.
+    """GOLEM: the Gaussian likelihood of a linear model, with a penalty on edges, and one on cycles that never rises.
 
     Ng et al. (2020), on standardised attributes, from the covariance alone. The likelihood's log-determinant keeps most
     cycles away; those that are left are cut. ev is the likelihood for noise of equal variances, which standardising
-    takes away; nv, for any variances, starts from its result. In joint training the price of a cycle does rise.
+    takes away; nv, for any variances, starts from its result. In joint training the penalty on cycles does rise.
 
     Args:
         likelihood: ev (noise of equal variances) or nv (of any variances).
-        l1: price of an edge, per unit of its weight.
-        cycles: price of the cycles' h.
-        threshold: weights below this are no edges.
-        standardise: bring attributes to unit spread; without, their scale decides much of the order.
+        cycles: penalty on cycles, per unit of their h.
     """
 
     name = "golem"
@@ -40,27 +45,29 @@ class Golem(EquationLearner):
         names: tuple[str, ...],
         *,
         likelihood: Literal["ev", "nv"] = "nv",
-        l1: float = 0.1,
-        cycles: float = 5.0,
-        threshold: float = 0.1,
+        l1: Weight = 0.1,
+        cycles: Weight = 5.0,
+        threshold: Weight = 0.1,
         standardise: bool = True,
     ) -> None:
         super().__init__(names, l1, threshold)
         self.likelihood, self.cycles, self.standardise = likelihood, cycles, standardise
 
-    def equations(self, table: Table, allowed: Support, needed: Support) -> Equations:
-        least_squares = linear(table, allowed, needed, self.standardise)
-        found: Equations = EqualVariances(least_squares.moments, allowed, needed)
+    def equations(self, table: Table, allowed: Support, required: Support) -> Equations:
+        if not self.standardise:
+            refuse_faint(table, LEAST**0.5)
+        least_squares = linear(table, allowed, required, self.standardise)
+        found: Equations = EqualVariances(least_squares.moments, allowed, required)
         if self.likelihood == "nv":
-            start, found = self.solve(found), UnequalVariances(least_squares.moments, allowed, needed)
+            start, found = self.solve(found), UnequalVariances(least_squares.moments, allowed, required)
             found.start = start
         found.notes = least_squares.notes
         return found
 
     def solve(self, equations: Equations) -> Values:
         """The least loss + l1 |W| + cycles h(W)."""
-        softly = priced(equations, cyclicity, self.cycles)
-        return minimise(softly, equations.start, self.l1 * equations.price, equations.tolerance)
+        softly = penalised(equations, cyclicity, self.cycles)
+        return minimise(softly, equations.start, self.l1 * equations.penalty, equations.tolerance)
 
     def reconstruction(self, latents: Tensor, weights: Tensor) -> Tensor:
         """Minus the log-likelihood per row, up to a constant, of latents [b, d]."""

@@ -40,7 +40,7 @@ class Known(StructureLearner):
                 f"{', '.join(table.names)}; set data.attributes to the graph's, or give another graph"
             )
         graph = graph.reordered(table.names)
-        if (missing := knowledge.needed(graph.names) & ~graph.adjacency).any():
+        if (missing := knowledge.required_edges(graph.names) & ~graph.adjacency).any():
             raise GraphError(f"{where} lacks what the background knowledge requires: {listed(missing, graph.names)}")
         if (wrong := graph.adjacency & ~knowledge.allowed(graph.names)).any():
             raise GraphError(f"{where} has what the background knowledge forbids: {listed(wrong, graph.names)}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Lt
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import covariance, regress
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.independence import (
@@ -19,9 +21,8 @@ from ccigkit.structure.scores.independence import (
     chi_square,
     fitting,
     g_square,
-    hard,
 )
-from ccigkit.structure.tables import canonical, refuse_collinear
+from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
 
@@ -40,21 +41,21 @@ class PC(StructureLearner):
 
     name = "pc"
 
-    def __init__(self, names: tuple[str, ...], *, test: Test = "auto", alpha: float = 0.01) -> None:
-        if not 0 < alpha < 1:
-            raise ConfigError(f"structure.alpha is a significance level between 0 and 1, got {alpha:g}")
+    def __init__(
+        self, names: tuple[str, ...], *, test: Test = "auto", alpha: Annotated[float, Gt(0), Lt(1)] = 0.01
+    ) -> None:
         self.names, self.test, self.alpha = names, test, alpha
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         """A member of the equivalence class that the tests and the knowledge leave."""
         from ccigkit.structure.learners import causal_learn  # it takes its time to import
 
-        ordered = canonical(table)
-        allowed, needed = knowledge.allowed(ordered.names), knowledge.needed(ordered.names)
+        ordered = by_skewness(table)
+        allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
         moments = covariance(ordered)
         refuse_collinear(moments, ordered.names)
         chosen, test = self._test(ordered, moments)
-        adjacent, directed = causal_learn.pc(len(moments), test, self.alpha, allowed, needed)
+        adjacent, directed = causal_learn.pc(len(moments), test, self.alpha, allowed, required)
         graph = member(adjacent, directed, ordered.names, knowledge)
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
         return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
@@ -63,7 +64,8 @@ class PC(StructureLearner):
         """The name of the test for the kinds of the attributes, and the test."""
         if self.test == "auto":
             return fitting(table)
-        soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not hard(a, column)]
+        hard = hard_labels(table)
+        soft = [name for name in table.names if name not in hard]
         if soft and self.test in ("gsq", "chisq"):
             raise DataError(f"the test {self.test} counts hard labels, but {soft[0]} is graded; use test fisherz")
         match test := self.test:

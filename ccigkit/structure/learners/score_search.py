@@ -11,21 +11,25 @@ import numpy as np
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.strengths import Support, covariance
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.tables import canonical, listed, refuse_collinear, with_strengths
+from ccigkit.structure.tables import by_skewness, hard_labels, listed, refuse_collinear, with_strengths
 
 ScoreName = Literal["auto", "gaussian", "bdeu"]
 THEIRS = {"gaussian": "local_score_BIC_from_cov", "bdeu": "local_score_BDeu"}
 
 
 class ScoreSearch(StructureLearner):
-    """A search that finds an equivalence class by a score, and knows nothing of background knowledge."""
+    """A search that finds an equivalence class by a score, and knows nothing of background knowledge.
+
+    Args:
+        score: gaussian (BIC on the covariance, for 0/1 columns too), bdeu (counts, and reads all rows every time), or
+            auto: bdeu where all are labels and some are categories, else gaussian.
+        penalty: of a parameter, in units of BIC's, for the gaussian score.
+    """
 
     def __init__(self, names: tuple[str, ...], score: ScoreName, penalty: float) -> None:
-        if penalty <= 0:
-            raise ConfigError(f"structure.penalty={penalty:g} must be above 0: with no price every edge is in")
         self.names, self.score, self.penalty = names, score, penalty
 
     @abstractmethod
@@ -34,7 +38,7 @@ class ScoreSearch(StructureLearner):
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         """A member of the class that the search finds and the knowledge leaves."""
-        ordered = canonical(table)
+        ordered = by_skewness(table)
         refuse_collinear(covariance(table), table.names)
         score = self._score(ordered)
         rows = ordered.values if score == "bdeu" else ordered.latents
@@ -54,8 +58,7 @@ class ScoreSearch(StructureLearner):
 
     def _score(self, table: Table) -> str:
         kinds = {attribute.kind for attribute in table.attributes}
-        graded = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if (column % 1).any()]
-        labels = "continuous" not in kinds and not graded and len(self.names) > 2
+        labels = len(hard_labels(table)) == len(self.names) > 2
         if self.score == "auto":
             return "bdeu" if labels and "categorical" in kinds else "gaussian"
         if self.score == "bdeu" and not labels:

@@ -15,10 +15,11 @@ Number = np.int64 | np.float64
 
 
 class Marks:
-    """Columns [n, d] of labels, read once. That a row has a label, but for the lowest, is a mark, and takes one bit.
+    """Columns [n, d] of labels, read once. One bit per row and label; the lowest label of a column needs none.
 
-    How many rows have several marks at once is the number of ones where their bits meet, and what has the lowest labels
-    is what is left (Moebius inversion; the idea of AD-trees, Moore and Lee, 1998).
+    The bits of one label are a mark. How many rows have several labels at once is the number of ones that their marks
+    have in common; those with a lowest label are the rest (Moebius inversion; the idea of AD-trees, Moore and Lee,
+    1998).
     """
 
     def __init__(self, columns: Values) -> None:

@@ -18,7 +18,7 @@ from scipy.linalg.lapack import dtrtri
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
 from ccigkit.causal.strengths import moments_of
-from ccigkit.structure.tables import evenly, steady
+from ccigkit.structure.tables import evenly, rounded
 
 Positions = npt.NDArray[np.int64]
 
@@ -61,8 +61,8 @@ class Gaussian(Score):
     def __init__(self, moments: Matrix, n: int, penalty: float = 1.0) -> None:
         self.size, self.n = len(moments), n
         scale = np.sqrt(np.diag(moments))
-        self.moments = steady(moments / np.outer(scale, scale))
-        self.price = penalty * math.log(n) / 2
+        self.moments = rounded(moments / np.outer(scale, scale))
+        self.penalty = penalty * math.log(n) / 2
         # A Cholesky factor for each tuple of causes: rows [k, d] are each cause's covariance with every attribute, of
         # what the causes before it leave; and the variance [d] that all of them leave. One cause more is one row more.
         self._factors: dict[tuple[int, ...], tuple[Matrix, Values]] = {}
@@ -97,7 +97,7 @@ class Gaussian(Score):
         return known
 
     def _score(self, left: float | Values, causes: int) -> float | Values:
-        scores: float | Values = -self.n / 2 * np.log(np.maximum(left, LEAST)) - self.price * causes
+        scores: float | Values = -self.n / 2 * np.log(np.maximum(left, LEAST)) - self.penalty * causes
         return scores
 
 
@@ -126,7 +126,7 @@ class Blocks(Score):
         self.moments = moments / scale
         self.moments /= scale[:, None]
         np.fill_diagonal(self.moments, self.moments.diagonal() + RIDGE)
-        self.price = penalty * math.log(self.n) / 2
+        self.penalty = penalty * math.log(self.n) / 2
         sizes = np.array([len(block) for block in blocks])
         self.alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]  # attributes with blocks of one size
 
@@ -164,7 +164,7 @@ class Blocks(Score):
         """Of the covariance [..., h, h] that is left of the target, with so many columns of causes."""
         head = len(self.heads[target])
         _, logarithm = np.linalg.slogdet(left)
-        return np.asarray(-self.n / 2 * logarithm - self.price * head * columns)
+        return np.asarray(-self.n / 2 * logarithm - self.penalty * head * columns)
 
 
 class Curves(Blocks):
@@ -201,7 +201,7 @@ def indicators(table: Table, penalty: float = 1.0) -> Blocks:
     def features(rows: slice) -> Values:
         return np.column_stack([part[rows] for part in parts]).astype(np.float64)  # truths alone would add up to truths
 
-    moments = steady(moments_of(features, n, sum(map(len, blocks))))
+    moments = rounded(moments_of(features, n, sum(map(len, blocks))))
     return Blocks(moments, n, blocks, blocks, penalty, equivalent=True)
 
 
@@ -214,7 +214,7 @@ def additive(latents: Values, penalty: float = 1.0) -> Blocks:
     def features(part: slice) -> Values:
         return np.column_stack([latents[part], _smooth(latents[part], splines)])
 
-    moments = steady(moments_of(features, n, size + sum(map(len, blocks))))
+    moments = rounded(moments_of(features, n, size + sum(map(len, blocks))))
     return Blocks(moments, n, _blocks([1] * size), _decorrelate(moments, blocks), penalty, equivalent=False)
 
 
@@ -228,7 +228,7 @@ def curves(latents: Values, penalty: float = 1.0) -> Blocks:
         return additive(latents, penalty)
     first, second = np.triu_indices(size, 1)
     width = size * (4 + KNOTS) + TOGETHER * len(first)
-    rows = steady(evenly(latents, WORK // width**2))
+    rows = rounded(evenly(latents, WORK // width**2))
     splines = [Spline(column) for column in rows.T]
     blocks = _blocks([spline.size for spline in splines], start=size)
 
@@ -238,7 +238,7 @@ def curves(latents: Values, penalty: float = 1.0) -> Blocks:
         return np.column_stack([rows[part], _smooth(rows[part], splines), together.reshape(len(shapes), -1)])
 
     width = size + sum(map(len, blocks)) + TOGETHER * len(first)
-    moments = steady(moments_of(features, len(rows), width))
+    moments = rounded(moments_of(features, len(rows), width))
     pairs = np.zeros((size, size, TOGETHER), dtype=np.int64)
     pairs[first, second] = pairs[second, first] = len(moments) + np.arange(-TOGETHER * len(first), 0).reshape(
         -1, TOGETHER
@@ -251,7 +251,7 @@ def curved(latents: Values, penalty: float = 1.0) -> bool:
 
     It takes a glance at the rows [n, d], evenly chosen.
     """
-    rows = steady(evenly(latents, GLANCE))
+    rows = rounded(evenly(latents, GLANCE))
     straight = Gaussian(np.cov(rows, rowvar=False).reshape(rows.shape[1], -1), len(rows), penalty)
     bent = additive(rows, penalty)
     return any((bent.additions(j, ()) > straight.additions(j, ())).any() for j in range(straight.size))

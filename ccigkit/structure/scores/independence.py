@@ -13,11 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import chdtrc, erfc, xlogy
 
-from ccigkit.causal.attributes import Attribute, Table, Values
+from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
 from ccigkit.causal.strengths import covariance
 from ccigkit.structure.scores.counts import Codes, Marks, without_lowest
 from ccigkit.structure.scores.gaussian import indicators
+from ccigkit.structure.tables import hard_labels
 
 Statistic = Callable[[Values, Values], Values]  # counts and the counts to expect, of any one shape
 
@@ -27,7 +28,13 @@ SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
 
 
 class Independence(ABC):
-    """A test of whether x and y are independent given others; the same question is worked out once."""
+    """A test of whether x and y are independent given others; the same question is worked out once.
+
+    >>> chain = np.array([[1.0, 0.8, 0.64], [0.8, 1.0, 0.8], [0.64, 0.8, 1.0]])
+    >>> test = FisherZ(chain, 100)
+    >>> test(0, 2, ()) < 0.01, test(0, 2, (1,)) > 0.99
+    (True, True)
+    """
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -144,7 +151,7 @@ class Mixed(Independence):
 
     def __init__(self, table: Table) -> None:
         super().__init__(len(table.values))
-        self.score = indicators(table, penalty=0.0)  # without a price a score is a log-likelihood
+        self.score = indicators(table, penalty=0.0)  # without a penalty a score is a log-likelihood
 
     def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
         gain = self.score.local(x, (*given, y)) - self.score.local(x, given)
@@ -153,18 +160,11 @@ class Mixed(Independence):
 
 def fitting(table: Table) -> tuple[str, Independence]:
     """The test that fits the kinds of the attributes, and its name among those of `pc`."""
-    soft = [a.name for a, column in zip(table.attributes, table.values.T, strict=True) if not hard(a, column)]
-    if not soft:
+    if set(hard_labels(table)) == set(table.names):
         return "gsq", Counted(table.values, g_square)
     if any(attribute.kind == "categorical" for attribute in table.attributes):
         return "mixed", Mixed(table)
     return "fisherz", FisherZ(covariance(table), len(table.values))
-
-
-def hard(attribute: Attribute, column: Values) -> bool:
-    """Whether every value of the column [n] is one of a few labels."""
-    whole = bool((column == column.round()).all())
-    return attribute.kind == "categorical" or (attribute.kind == "binary" and whole)
 
 
 class Counts(Marks):

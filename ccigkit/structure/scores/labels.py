@@ -155,11 +155,11 @@ class Logistic(LabelScore):
 
     def __init__(self, columns: Values, penalty: float = 1.0) -> None:
         super().__init__(columns)
-        self.price = penalty * math.log(self.n) / 2
+        self.penalty = penalty * math.log(self.n) / 2
 
     def score(self, target: int, causes: tuple[int, ...]) -> float:
         likelihood, _ = fit_logistic(self.labels.cells(target, causes))
-        return likelihood - self.price * len(causes)
+        return likelihood - self.penalty * len(causes)
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
         cells = self.labels.cells(target, causes)
@@ -173,7 +173,7 @@ class Logistic(LabelScore):
         known = (design.T * (weight * cells.rows.sum(axis=1))) @ design + LEAST * np.eye(design.shape[1])
         own = rows @ weight - (shared * np.linalg.solve(known, shared.T).T).sum(axis=1)
         gains = np.where(own > LEAST * self.n, slope**2 / np.maximum(own, LEAST) / 2, 0.0)
-        scores = likelihood + gains - self.price * (len(causes) + 1)
+        scores = likelihood + gains - self.penalty * (len(causes) + 1)
         scores[[*causes, target]] = -np.inf
         return np.asarray(scores)
 

@@ -10,6 +10,7 @@ import pytest
 from ccigkit_lingam import DirectLiNGAM, prior
 
 from ccigkit import Attribute, CausalGraph, Knowledge, Table
+from ccigkit.component.options import resolve
 from ccigkit.errors import ConfigError, DataError
 from ccigkit.testing import check
 
@@ -88,8 +89,8 @@ def test_a_forbidden_edge_leaves_the_detour_open() -> None:
 
 def test_the_threshold_prunes() -> None:
     assert learn(Knowledge(), threshold=10.0).edges == []
-    with pytest.raises(ConfigError, match="threshold"):
-        DirectLiNGAM(NAMES, threshold=-1.0)
+    with pytest.raises(ConfigError, match=r"threshold=-1\.0 must be at least 0"):
+        resolve(DirectLiNGAM, {"threshold": -1.0}, "structure")
 
 
 def test_attributes_that_follow_from_each_other_are_refused_by_name() -> None:
@@ -97,7 +98,7 @@ def test_attributes_that_follow_from_each_other_are_refused_by_name() -> None:
     twice = Table.fit(
         [Attribute(name, "continuous") for name in "abc"], np.column_stack([x[:, 0], x[:, 1], 2 * x[:, 0]])
     )
-    with pytest.raises(DataError, match="a and c follow exactly"):
+    with pytest.raises(DataError, match="columns a and c are collinear"):
         DirectLiNGAM(("a", "b", "c")).learn(twice, Knowledge())
 
 

@@ -1,28 +1,31 @@
-"""Interventional distance: are images sampled under do() those that the true model would give?"""
+"""Interventional distributions: are images sampled under do() those that the true model would give?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute
+from ccigkit.component.options import Count, Seed
 from ccigkit.data.base import DataModule, RenderedData
 from ccigkit.errors import DataError
 from ccigkit.metrics.base import ImageModel, Metric, Row
-from ccigkit.metrics.protocol.answers import abducted, sample
+from ccigkit.metrics.protocol.answers import Abducted, sample
 from ccigkit.metrics.protocol.distances import energy, mmd, total_variation
 from ccigkit.metrics.protocol.questions import BATCH, as_drawn
-from ccigkit.metrics.readers.predictor import STEPS, Predictor, View, look, predictor
+from ccigkit.metrics.readers.predictor import STEPS, Predictor, ReadsPictures, View, look
 from ccigkit.pixels import to_float
 
 BINS = 10
 
 
-class Interventional(Metric):
-    """Samples under each do() against true ones, which drawn data can give.
+class Distribution(ReadsPictures, Metric):
+    """The distribution of samples under each do() against the true one, which drawn data can give.
 
     Distances between features, the predictor's last hidden layer: `mmd` is the unbiased squared maximum mean
     discrepancy, times 100, `energy` the unbiased energy distance. `tvd` is the total variation distance between the
@@ -36,28 +39,27 @@ class Interventional(Metric):
         predictor_steps: training steps of the predictor.
     """
 
-    name = "interventional"
+    name = "distribution"
+    former_names = ("interventional",)
 
-    def __init__(self, *, n: int = 200, seed: int = 0, predictor_steps: int = STEPS) -> None:
+    def __init__(self, *, n: Annotated[int, Ge(2)] = 200, seed: Seed = 0, predictor_steps: Count = STEPS) -> None:
         self.n, self.seed, self.predictor_steps = n, seed, predictor_steps
 
     def measure(self, model: ImageModel, data: DataModule) -> list[Row]:
         if not isinstance(data, RenderedData):
-            raise DataError(
-                f"interventional needs data that can be drawn under do() (pendulum, faces): not {data.name}"
-            )
-        read = predictor(data, seed=self.seed, steps=self.predictor_steps)
+            raise DataError(f"{self.name} needs data that can be drawn under do() (pendulum, faces): not {data.name}")
+        read = self.predictor(data)
         generator = torch.Generator().manual_seed(self.seed)
         test = data.load("test")
         values, pool = torch.as_tensor(test.values).float(), torch.randperm(len(test), generator=generator)
         first = pool[: self.n]
         shown = look(read, test.images)
-        people = [abducted(model, to_float(test.images[some]), values[some]) for some in first.split(BATCH)]
+        looked = [Abducted(model, to_float(test.images[some]), values[some]) for some in first.split(BATCH)]
         rows: list[Row] = []
         for setting in true_settings(read, data, self.n, generator):
             found = {
                 "model": read.views(sample(model, self.n, setting.do, self.seed)),
-                "no graph": read.views(some.hold(setting.do) for some in people),
+                "no graph": read.views(some.hold(setting.do) for some in looked),
                 "identity": shown[first],
                 "resample": shown[pool[setting.nearest(values[pool])[: self.n]]],
                 "oracle": setting.again,
