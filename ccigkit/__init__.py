@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ccigkit.causal.attributes import Table as Table
     from ccigkit.causal.graph import CausalGraph as CausalGraph
     from ccigkit.causal.graph import Knowledge as Knowledge
+    from ccigkit.causal.interventions import normal as normal
+    from ccigkit.causal.interventions import shift as shift
+    from ccigkit.causal.interventions import soft as soft
     from ccigkit.causal.model import CausalModel as CausalModel
     from ccigkit.component.plugins import hookimpl as hookimpl
     from ccigkit.errors import UserError as UserError
@@ -37,6 +40,9 @@ _HOMES = {
     "save_image": "show.images",
     "CausalImageModel": "model.model",
     "CausalModel": "causal.model",
+    "normal": "causal.interventions",
+    "shift": "causal.interventions",
+    "soft": "causal.interventions",
     "evaluate": "evaluation.measure",
     "load": "model.files",
     "hookimpl": "component.plugins",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["binary", "categorical", "continuous"]
 Values = npt.NDArray[np.float64]
 Said = float | str  # a value as the table writes it: 30.5, 1 or "flat"
-Do = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
+Hard = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
 SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
 
@@ -269,7 +269,7 @@ class Attributes(Sequence[Attribute]):
         """Values [n, d] as a table may have them, attribute by attribute."""
         return torch.stack([a.as_written(values[..., j]) for j, a in enumerate(self)], dim=-1)
 
-    def interventions(self, do: Do) -> dict[int, Tensor]:
+    def interventions(self, do: Hard) -> dict[int, Tensor]:
         """{name: value as the table writes it, one or a list [b], or a tensor of codes} as {position: latent}.
 
         Args:
@@ -376,50 +376,3 @@ def infer_kind(values: Values) -> Kind:
     if len(distinct) <= 10 and (distinct == np.arange(len(distinct))).all():
         return "categorical"
     return "continuous"
-
-
-def parse_do(settings: Iterable[str], attributes: Attributes) -> dict[str, Said]:
-    """["Smiling=1", "angle=0.3", "shape=square"] as {name: number, or the category as the table writes it}.
-
-    Args:
-        settings: one text for each attribute that is set.
-        attributes: those of the model.
-
-    Raises:
-        ConfigError: where a setting is not NAME=VALUE, or names an attribute or a value that does not exist.
-
-    Examples:
-        >>> parse_do(["sun=2.5"], Table.of({"sun": [1.0, 4.0]}).attributes)
-        {'sun': 2.5}
-    """
-    do: dict[str, Said] = {}
-    for setting in settings:
-        name, text = _name_and_value(setting, attributes)
-        attribute = attributes[attributes.index(name)]
-        if name in do:
-            raise ConfigError(f"--do sets {name} twice")
-        code = attribute.coded(text)
-        attribute.intervention(code)
-        do[name] = attribute.categories[int(code)] if attribute.kind == "categorical" else code
-    return do
-
-
-def _name_and_value(setting: str, attributes: Attributes) -> tuple[str, str]:
-    """NAME=VALUE in two, where the name may have an = in it: the longest name that is known, if the value is one."""
-    known = {**{name.strip(): name for name in attributes.names}, **{name: name for name in attributes.names}}
-    parts = [(setting[:at], setting[at + 1 :]) for at, letter in enumerate(setting) if letter == "="]
-    found = [(known[name.strip()], text) for name, text in parts if name.strip() in known and text.strip()]
-    if found:
-        return next((pair for pair in reversed(found) if _possible(*pair, attributes)), found[-1])
-    name, equals, text = (part.strip() for part in setting.partition("="))
-    if not equals or not name or not text:
-        raise ConfigError(f"--do {setting!r} is not NAME=VALUE, for example --do {attributes.names[0]}=1")
-    raise ConfigError(one_of("attribute", name, attributes.names))
-
-
-def _possible(name: str, text: str, attributes: Attributes) -> bool:
-    try:
-        attributes.interventions({name: text})
-    except ConfigError:
-        return False
-    return True

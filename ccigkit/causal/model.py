@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.attributes import Attributes, Do, Table
+from ccigkit.causal.attributes import Attributes, Table
+from ccigkit.causal.effects import Effects, effects_of
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.interventions import Do, settled
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.descend import descend, falling
-from ccigkit.errors import DataError
+from ccigkit.errors import ConfigError, DataError
 
 STEPS, RATE, BATCH = 800, 1e-2, 512  # of the fit of mechanisms
+
+
+@runtime_checkable
+class TellsProbability(Protocol):
+    """An SCM whose noise gives a label its probability, as `mixed`."""
+
+    def probability(
+        self,
+        z: Tensor,
+        adjacency: Tensor,
+        intervention: Intervention,
+        column: int,
+        *,
+        draws: int = 64,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """P(attribute `column` is at each of its levels | z [b, d], do), [b, k]."""
+        ...
 
 
 class CausalModel(nn.Module):
     """Attributes of a table, the graph over them, the mechanisms along it: samples, interventions, counterfactuals.
 
     Values [n, d] are in the attributes' own units: numbers, labels 0 and 1, codes of categories. Interventions are
-    {attribute: value}, one value for all rows or one [n] for each. Underneath everything is on the latent scale, z.
+    {attribute: value}, one value for all rows or one [n] for each, or a policy: `ccigkit.soft(0.3)`,
+    `ccigkit.normal(5, 1)`, `ccigkit.shift(2)`. Underneath everything is on the latent scale, z.
 
     Args:
         attributes: the columns, with their kinds, ranges and scales: those of a `Table`.
@@ -84,10 +106,12 @@ class CausalModel(nn.Module):
     def sample(self, n: int, do: Do | None = None, *, seed: int | None = None) -> Tensor:
         """Values [n, d] of n new rows, under an intervention if one is given; the same seed gives the same noise.
 
+        They are the rows of the same seed without an intervention as they would have been under it.
+
         Args:
             n: how many rows.
             do: what is set, {attribute: value}.
-            seed: seed of the noise; None for new noise at every call.
+            seed: seed of the noise and of what `do` draws; None for new ones at every call.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -98,9 +122,9 @@ class CausalModel(nn.Module):
             >>> model.sample(2, do={"a": 1.0}, seed=0)[:, 0].tolist()
             [1.0, 1.0]
         """
-        like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
-        with seeded(seed, like.device):
-            return self._holding(self.values(self.draw(n, self.intervention(do or {}, like))), do or {})
+        with seeded(seed, self.scm.quantiles.device):
+            z, hard = self.imagine(n, do or {}, seed=seed)
+        return self._holding(self.values(z), hard)
 
     @torch.no_grad()
     def counterfactual(self, values: Tensor, do: Do, *, hold: Collection[str] = (), seed: int = 0) -> Tensor:
@@ -112,29 +136,96 @@ class CausalModel(nn.Module):
             values: rows [n, d] as they are.
             do: what is set.
             hold: attributes that stay as they are, whatever their causes do.
-            seed: seed of the noise, where values leave it open: a label says only in which range it lies.
+            seed: seed of what `do` draws, and of the noise, where values leave it open: a label says only in which
+                range it lies.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
         given = torch.as_tensor(values, dtype=torch.float64)
-        before = self._latents(given)
+        before, hard = self._latents(given), settled(do, self.attributes, given, seed)
         noise = self.scm.draw_noise(
             before, self.structure.adjacency(), torch.Generator(before.device).manual_seed(seed)
         )
-        after = self.act(before, self.intervention(do, before, hold), noise)
-        return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), do)
+        after = self.act(before, self.intervention(hard, before, hold), noise)
+        return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), hard)
+
+    @torch.no_grad()
+    def probability(self, values: Tensor, do: Do, name: str, *, seed: int = 0, draws: int = 64) -> Tensor:
+        """P(attribute `name` is at each of its levels | row, do) [n, k], of rows [n, d] and a label or a category.
+
+        Where `counterfactual` draws an answer, this is how likely each is. What `do` draws is drawn as there. Where its
+        causes are uncertain in the other world, too, it is a mean over draws of them.
+
+        Args:
+            values: rows [n, d] as they are.
+            do: what is set.
+            name: the label or category.
+            seed: seed of what is drawn.
+            draws: how many draws of uncertain causes.
+
+        Raises:
+            ConfigError: for an SCM whose noise gives labels no probability, or an attribute that has none.
+        """
+        given = torch.as_tensor(values, dtype=torch.float64)
+        column, hard = self.attributes.index(name), settled(do, self.attributes, given, seed)
+        z, scm, adjacency = self._latents(given), self.scm, self.structure.adjacency()
+        if not isinstance(scm, TellsProbability):
+            raise ConfigError(f"the SCM {scm.name} has no probability of {name}, its noise is additive; fit with mixed")
+        generator = torch.Generator(z.device).manual_seed(seed)
+        return scm.probability(z, adjacency, self.intervention(hard, z), column, draws=draws, generator=generator)
+
+    # --- effects of a label -------------------------------------------------------------------------------------------
+
+    def effects(self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0) -> Effects:
+        """What a label does to an attribute in rows [n, d]: every figure below at once.
+
+        Args:
+            rows: those of a table that stands for the population, or their values [n, d].
+            cause: a label, at 1; `"Male=0"` for the other way round. X = 1 says that it is so.
+            effect: a label likewise, Y = 1 for short; or a number, which has an average effect alone.
+            seed: seed of the noise, where the rows leave it open.
+
+        Raises:
+            ConfigError: where the cause is no label, or the SCM gives labels no probability.
+        """
+        return effects_of(self, rows.values if isinstance(rows, Table) else rows, cause, effect, seed)
+
+    def average_effect(self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0) -> float:
+        """E[Y_1 - Y_0], Y_x being Y under do(X = x) (Pearl 2009, section 3.2); arguments as of `effects`."""
+        return self.effects(rows, cause, effect, seed=seed).average
+
+    def effect_on_treated(self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0) -> float:
+        """E[Y_1 - Y_0 | X = 1] (Pearl 2009, section 8.2.5); arguments as of `effects`."""
+        return self.effects(rows, cause, effect, seed=seed).on_treated
+
+    def probability_of_necessity(self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0) -> float:
+        """P(Y_0 = 0 | X = 1, Y = 1): had X not been, neither had Y (Pearl 2009, definition 9.2.1)."""
+        return self.effects(rows, cause, effect, seed=seed).necessity
+
+    def probability_of_sufficiency(self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0) -> float:
+        """P(Y_1 = 1 | X = 0, Y = 0): had X been, so had Y (Pearl 2009, definition 9.2.2)."""
+        return self.effects(rows, cause, effect, seed=seed).sufficiency
+
+    def probability_of_necessity_and_sufficiency(
+        self, rows: Table | Tensor, cause: str, effect: str, *, seed: int = 0
+    ) -> float:
+        """P(Y_1 = 1, Y_0 = 0): Y is where X is, either way (Pearl 2009, definition 9.2.3)."""
+        return self.effects(rows, cause, effect, seed=seed).both
 
     # --- on the latent scale ------------------------------------------------------------------------------------------
 
-    def intervention(self, do: Do, z: Tensor, hold: Collection[str] = ()) -> Intervention:
+    def intervention(self, do: Do, z: Tensor, hold: Collection[str] = (), *, seed: int | None = None) -> Intervention:
         """An intervention on z [b, d] from {attribute: value}; those in `hold` are held at their own z.
+
+        `seed` is that of what `do` draws; shifts start from z.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
         held = {self.attributes.index(name): z[:, self.attributes.index(name)] for name in hold}
-        return Intervention.of({**held, **self.attributes.interventions(do)}, z)
+        hard = settled(do, self.attributes, self.attributes.to_values(z.double()), seed)
+        return Intervention.of({**held, **self.attributes.interventions(hard)}, z)
 
     def noise(self, z: Tensor) -> Tensor:
         """The noise [b, d] that made z [b, d]."""
@@ -148,6 +239,20 @@ class CausalModel(nn.Module):
         """Z [n, d] of new noise, under an intervention if one is given."""
         z: Tensor = self.scm(self.scm.sample_noise(n), self.structure.adjacency(), intervention)
         return z
+
+    @torch.no_grad()
+    def imagine(self, n: int, do: Do, *, seed: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Z [n, d] of new noise under `do`, and what that set; a shift starts from what the same noise gives without.
+
+        Raises:
+            ConfigError: for an unknown attribute or an impossible value.
+        """
+        noise, adjacency = self.scm.sample_noise(n), self.structure.adjacency()
+        natural: Tensor = self.scm(noise, adjacency)
+        if not do:
+            return natural, {}
+        hard = settled(do, self.attributes, self.attributes.to_values(natural.double()), seed)
+        return self.scm(noise, adjacency, self.intervention(hard, natural)), hard
 
     def values(self, z: Tensor) -> Tensor:
         """Z [b, d] as values [b, d] that a table may have: labels where the attribute was seen as labels."""
@@ -168,11 +273,10 @@ class CausalModel(nn.Module):
             descend(self.scm.parameters(), loss, steps=steps, rate=RATE, schedule=falling)
         self.scm.fit_noise(some(latents), adjacency)
 
-    def _holding(self, values: Tensor, do: Do) -> Tensor:
+    def _holding(self, values: Tensor, hard: Mapping[str, Tensor]) -> Tensor:
         """Values [n, d] with what is set exactly as it was said, not as the latent scale rounds it."""
-        for name, value in do.items():
-            j = self.attributes.index(name)
-            values[:, j] = torch.as_tensor(self.attributes[j].coded(value)).to(values)
+        for name, value in hard.items():
+            values[:, self.attributes.index(name)] = value.to(values)
         return values
 
     def _latents(self, values: Tensor) -> Tensor:

@@ -53,8 +53,14 @@ ConfigFile = Annotated[
 ]
 Recipe = Annotated[str | None, typer.Option(metavar="NAME", help="A named configuration: see ccigkit components.")]
 Do = Annotated[
-    list[str] | None, typer.Option("--do", metavar="NAME=VALUE", help="An intervention; repeat for several.")
+    list[str] | None,
+    typer.Option(
+        "--do",
+        metavar="NAME=VALUE",
+        help="An intervention; also NAME~P, NAME~N(MEAN,SD), NAME+=X, NAME-=X; repeatable.",
+    ),
 ]
+Clip = Annotated[bool, typer.Option("--clip", help="Keep shifted values to the range seen, instead of refusing them.")]
 WrittenTable = Annotated[
     Path | None, typer.Option(metavar="FILE.csv", help="Also write the attributes as they are then; .csv or .tsv.")
 ]
@@ -165,12 +171,13 @@ def sample(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the grid.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise, whatever the do().")] = 0,
     table: WrittenTable = None,
+    clip: Clip = False,
 ) -> None:
     """Draw new images, or new rows of a table, under an intervention if one is given."""
     from ccigkit.commands.ask import Question
     from ccigkit.commands.ask import sample as draw
 
-    draw(Question(run, do or [], out, table), n, seed, _console())
+    draw(Question(run, do or [], out, table, seed, clip), n, _console())
 
 
 @app.command()
@@ -182,12 +189,36 @@ def counterfactual(
     resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
     detail: Annotated[bool, typer.Option(help="Keep what the generator cannot draw, wherever nothing changes.")] = True,
     table: WrittenTable = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of what is drawn: by the do(), and where a label leaves it open.")
+    ] = 0,
+    clip: Clip = False,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Also write how likely each label is: columns P(NAME=1).")
+    ] = False,
 ) -> None:
     """Show images, or the rows of a table, as they would have been under an intervention."""
     from ccigkit.commands.ask import Question
     from ccigkit.commands.ask import counterfactual as answer
 
-    answer(Question(run, do or [], out, table), images, _console(), resize=resize, detail=detail)
+    question = Question(run, do or [], out, table, seed, clip)
+    answer(question, images, _console(), resize=resize, detail=detail, probability=probability)
+
+
+@app.command()
+def effects(
+    run: RunFolder,
+    cause: Annotated[str, typer.Option(metavar="NAME", help="A label; NAME=0 for its absence.")],
+    effect: Annotated[str, typer.Option(metavar="NAME", help="A label, NAME=CATEGORY, or a number.")],
+    rows: Annotated[
+        Path | None, typer.Argument(metavar="[ROWS.csv]", help="Whose effects; otherwise rows that the model draws.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the noise, where the rows leave it open.")] = 0,
+) -> None:
+    """Show what a label does: rates under do(), effects, and how necessary and sufficient it is."""
+    from ccigkit.commands.ask import effects as show_effects
+
+    show_effects(run, rows, cause, effect, seed, _console())
 
 
 @app.command()

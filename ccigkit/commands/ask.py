@@ -1,23 +1,30 @@
-"""The commands sample and counterfactual: questions to a trained model, of images or of a table."""
+"""The commands sample, counterfactual and effects: questions to a trained model, of images or of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
-from ccigkit.causal.attributes import parse_do
+from ccigkit.causal.attributes import Attribute, Attributes, Said
+from ccigkit.causal.do import parse_do, written
+from ccigkit.causal.interventions import Do, Policy, clipped, settled
 from ccigkit.causal.model import CausalModel
 from ccigkit.data.files.rows import read_rows, write_rows
 from ccigkit.errors import ConfigError
 from ccigkit.model.files import load
+from ccigkit.model.model import CausalImageModel
 from ccigkit.names import in_file_name, labels
 from ccigkit.pixels import read_image
 from ccigkit.show.images import save_image
+from ccigkit.show.tables import effects_table
 from ccigkit.show.terminal import say
+
+DRAWN = 10_000  # rows that an effect is asked of where none are given
 
 
 @dataclass(frozen=True)
@@ -25,59 +32,129 @@ class Question:
     """What is asked of a model, and where the answer goes."""
 
     folder: Path  # of the model
-    do: Sequence[str]  # as the command line has it: NAME=VALUE
+    do: Sequence[str]  # as the command line has it: NAME=VALUE, NAME~P, NAME+=X
     out: Path | None = None  # of pictures
     table: Path | None = None  # of attributes
+    seed: int = 0  # of what is drawn
+    clip: bool = False  # whether shifts are kept to the range seen
+
+    def about(self, attributes: Attributes) -> tuple[Do, Mapping[str, Said | Policy]]:
+        """The intervention to carry out, and as it was asked."""
+        asked = parse_do(self.do, attributes)
+        return (clipped(asked) if self.clip else asked), asked
 
 
-def sample(question: Question, n: int, seed: int, console: Console) -> None:
+def sample(question: Question, n: int, console: Console) -> None:
     """Draw new images, or rows of a table, under an intervention if one is given."""
-    model = load(question.folder)
-    do = parse_do(question.do, model.attributes)
+    model, seed = load(question.folder), question.seed
+    do, asked = question.about(model.attributes)
+    beside = _remark(asked, n, model.attributes.names)
     if isinstance(model, CausalModel):
         path = _needed(question)
-        write_rows(path, model.attributes, model.sample(n, do, seed=seed), {})
+        write_rows(path, model.attributes, model.sample(n, do, seed=seed), beside)
         _wrote(console, path)
         return
     codes, path = model.imagine(n, do, seed=seed), question.out or Path("sample.png")
     save_image(codes.drawn, path)
     _wrote(console, path)
     if question.table:
-        write_rows(question.table, model.attributes, model.values(codes), {})
+        write_rows(question.table, model.attributes, model.values(codes), beside)
         _wrote(console, question.table)
 
 
 def counterfactual(
-    question: Question, files: Sequence[Path], console: Console, *, resize: bool = True, detail: bool = True
+    question: Question,
+    files: Sequence[Path],
+    console: Console,
+    *,
+    resize: bool = True,
+    detail: bool = True,
+    probability: bool = False,
 ) -> None:
     """Show images, or the rows of a table, as they would have been under an intervention."""
     model = load(question.folder)
-    do = parse_do(question.do, model.attributes)
-    if not do:
+    if not question.do:
         raise ConfigError(f"say what to change, for example --do {model.attributes.names[0]}=1")
     if isinstance(model, CausalModel):
-        path = _needed(question)
-        if len(files) != 1:
-            raise ConfigError(
-                f"{question.folder} holds a causal model of a table: give one table of rows, not {len(files)}"
-            )
-        columns, values = read_rows(files[0], model.attributes)
-        others = {name: list(cells) for name, cells in columns.items() if name not in model.attributes.names}
-        write_rows(path, model.attributes, model.counterfactual(values, do), others)
-        _wrote(console, path)
+        _answer_rows(model, question, files, console, probability=probability)
         return
-    read = [(file, read_image(file, model, resize=resize)) for file in files]  # all, before anything is written
-    said = {name: value if isinstance(value, str) else f"{value:.15g}" for name, value in do.items()}
-    suffix, answers = ",".join(f"{name}={value}" for name, value in said.items()), []
-    for label, (_, image) in zip(labels(files), read, strict=True):
-        name = in_file_name(f"{label} do({suffix})")
-        codes, target = model.abduct(image), (question.out or Path()) / f"{name}.png"
-        save_image(model.predict(codes, do, detail=detail)[0], target)
-        answers.append(model.values(codes, do))
+    if probability:
+        raise ConfigError(f"--probability is of a table's rows, and {question.folder} holds a model of images")
+    read = [read_image(file, model, resize=resize) for file in files]  # all, before anything is written
+    do, asked = question.about(model.attributes)
+    seen = [model.abduct(image) for image in read]
+    rows = model.attributes.to_values(torch.cat([codes.z for codes in seen]).double())
+    hard, suffix, answers = settled(do, model.attributes, rows, question.seed), written(asked), []
+    for i, (label, codes) in enumerate(zip(labels(files), seen, strict=True)):
+        own = {name: value[i] if value.ndim else value for name, value in hard.items()}
+        target = (question.out or Path()) / f"{in_file_name(f'{label} do({suffix})')}.png"
+        save_image(model.predict(codes, own, detail=detail)[0], target)
+        answers.append(model.values(codes, own))
         _wrote(console, target)
     if question.table:
-        write_rows(question.table, model.attributes, torch.cat(answers), {"image": [str(file) for file in files]})
+        beside = {"image": [str(file) for file in files], **_remark(asked, len(files), model.attributes.names)}
+        write_rows(question.table, model.attributes, torch.cat(answers), beside)
         _wrote(console, question.table)
+
+
+def effects(folder: Path, rows: Path | None, cause: str, effect: str, seed: int, console: Console) -> None:
+    """Show what a label does to an attribute, in a table's rows or in rows that the model draws."""
+    model = load(folder)
+    if isinstance(model, CausalImageModel):
+        model = model.causal
+    given = read_rows(rows, model.attributes)[1] if rows else model.sample(DRAWN, seed=seed)
+    found = model.effects(given, cause, effect, seed=seed)
+    console.print(effects_table(found, cause, effect))
+
+
+def _answer_rows(
+    model: CausalModel, question: Question, files: Sequence[Path], console: Console, *, probability: bool
+) -> None:
+    """Write the rows of one table as they would have been, after their other columns."""
+    do, asked = question.about(model.attributes)
+    path = _needed(question)
+    if len(files) != 1:
+        raise ConfigError(
+            f"{question.folder} holds a causal model of a table: give one table of rows, not {len(files)}"
+        )
+    columns, values = read_rows(files[0], model.attributes)
+    beside = {name: list(cells) for name, cells in columns.items() if name not in model.attributes.names}
+    beside |= _remark(asked, len(values), columns)
+    if probability:
+        beside |= _probabilities(model, values, do, question.seed, {*columns, *beside})
+    write_rows(path, model.attributes, model.counterfactual(values, do, seed=question.seed), beside)
+    _wrote(console, path)
+
+
+def _probabilities(model: CausalModel, values: Tensor, do: Do, seed: int, taken: Iterable[str]) -> dict[str, list[str]]:
+    """For each label the column P(NAME=1) [n], for each category P(NAME=CATEGORY)."""
+    found: dict[str, list[str]] = {}
+    for attribute in model.attributes:
+        if attribute.labelled or attribute.kind == "categorical":
+            shares = model.probability(values, do, attribute.name, seed=seed)
+            for code, level in _levels(attribute):
+                heading = _free(f"P({attribute.name}={level})", taken)
+                found[heading] = [f"{share:.6g}" for share in shares[:, code].tolist()]
+    return found
+
+
+def _levels(attribute: Attribute) -> list[tuple[int, str]]:
+    return list(enumerate(attribute.categories)) if attribute.kind == "categorical" else [(1, "1")]
+
+
+def _remark(asked: Mapping[str, Said | Policy], n: int, taken: Iterable[str]) -> dict[str, list[str]]:
+    """A column that says what was asked, where the attributes' own do not: what is drawn or shifted differs by row."""
+    if not any(isinstance(said, Policy) for said in asked.values()):
+        return {}
+    return {_free("do", taken): [written(asked)] * n}
+
+
+def _free(heading: str, taken: Iterable[str]) -> str:
+    """A heading that no column has yet."""
+    others = set(taken)
+    while heading in others:
+        heading += "_"
+    return heading
 
 
 def _needed(question: Question) -> Path:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.attributes import Attributes, Do
+from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.interventions import Do
 from ccigkit.causal.model import CausalModel, seeded
 from ccigkit.causal.scm.base import SCM
 from ccigkit.causal.structure import Structure
@@ -41,7 +42,9 @@ class CausalImageModel(nn.Module):
 
     Images are float [b, c, h, w] or [c, h, w] in [-1, 1] at the model's own size; interventions are
     {attribute: value}, the value as the table writes it, one for all images or a list of one for each. A tensor [b]
-    holds codes, as a `Table` does: where a table writes "flat" or 3, the position of that among the categories.
+    holds codes, as a `Table` does: where a table writes "flat" or 3, the position of that among the categories. A value
+    may be a policy, too: `ccigkit.soft(0.3)`, `ccigkit.normal(5, 1)`, `ccigkit.shift(2)`; what it draws is drawn for
+    each image, and the same seed gives the same.
 
     Args:
         causal: attributes, graph and mechanisms.
@@ -127,7 +130,9 @@ class CausalImageModel(nn.Module):
         return Codes(u, z, style, image, self.image.render(z, style))
 
     @torch.no_grad()
-    def predict(self, codes: Codes, do: Do, *, detail: bool = True, hold: Collection[str] = ()) -> Tensor:
+    def predict(
+        self, codes: Codes, do: Do, *, detail: bool = True, hold: Collection[str] = (), seed: int = 0
+    ) -> Tensor:
         """Images [b, c, h, w] of the same codes had `do` been so: act, predict, draw.
 
         What the mechanism cannot draw of an image is noise of the image's own (Pawlowski et al., 2020), and is kept
@@ -138,6 +143,7 @@ class CausalImageModel(nn.Module):
             do: what is set.
             detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
             hold: attributes that stay as they are, whatever their causes do.
+            seed: seed of what `do` draws.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
@@ -151,23 +157,24 @@ class CausalImageModel(nn.Module):
         """
         if not do:
             return codes.image if detail else codes.drawn
-        changed = self.image.render(self._act(codes, do, hold), codes.style)
+        changed = self.image.render(self._act(codes, do, hold, seed), codes.style)
         return keep_detail(codes.image, codes.drawn, changed) if detail else changed
 
-    def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = ()) -> Tensor:
+    def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = (), seed: int = 0) -> Tensor:
         """The attributes [b, d] of codes in own units, had `do` been so; without a `do`, as the model reads them.
 
         Args:
             codes: what `abduct` or `imagine` gave.
             do: what is set.
             hold: attributes that stay as they are, whatever their causes do.
+            seed: seed of what `do` draws.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
-        return self.causal.values(self._act(codes, do or {}, hold))
+        return self.causal.values(self._act(codes, do or {}, hold, seed))
 
-    def counterfactual(self, image: Tensor, do: Do, *, detail: bool = True) -> Tensor:
+    def counterfactual(self, image: Tensor, do: Do, *, detail: bool = True, seed: int = 0) -> Tensor:
         """The same images [b, c, h, w] (or one, [c, h, w]) had `do` been so; with an empty `do`, the same images.
 
         Abduct, act, predict (Pearl, 2009); `detail` as in `predict`.
@@ -176,12 +183,13 @@ class CausalImageModel(nn.Module):
             image: the images; or one of them.
             do: what is set, {attribute: value}.
             detail: whether to keep the image's own detail; otherwise the answer is the drawing alone.
+            seed: seed of what `do` draws.
 
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
             DataError: where the images are of another size than the model's.
         """
-        changed = self.predict(self.abduct(image), do, detail=detail)
+        changed = self.predict(self.abduct(image), do, detail=detail, seed=seed)
         return changed if image.ndim == 4 else changed[0]
 
     def reconstruct(self, image: Tensor) -> Tensor:
@@ -213,15 +221,13 @@ class CausalImageModel(nn.Module):
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
-        like = torch.zeros(n, self.scm.size, device=self.scm.quantiles.device)
-        held = self.causal.intervention(do, like) if do else None
-        with seeded(seed, like.device):
-            z, style = self.causal.draw(n, held), self.image.sample(n)
+        with seeded(seed, self.scm.quantiles.device):
+            (z, _), style = self.causal.imagine(n, do or {}, seed=seed), self.image.sample(n)
         drawn = self.image.render(z, style)
         return Codes(self.causal.noise(z), z, style, drawn, drawn)
 
-    def _act(self, codes: Codes, do: Do, hold: Collection[str]) -> Tensor:
-        return self.causal.act(codes.z, self.causal.intervention(do, codes.z, hold))
+    def _act(self, codes: Codes, do: Do, hold: Collection[str], seed: int) -> Tensor:
+        return self.causal.act(codes.z, self.causal.intervention(do, codes.z, hold, seed=seed))
 
     def _batch(self, image: Tensor) -> Tensor:
         batch = image if image.ndim == 4 else image[None]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ccigkit.causal.effects import Effects
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.data.base import DataModule
 from ccigkit.show.terminal import add_column, add_row, new_table, plain, say
@@ -103,6 +104,32 @@ def describe_verdict(console: Console, verdict: Verdict) -> None:
         say(console, f"would mend most: {ways}")
     if verdict.shuffled and verdict.as_good > 0.05:
         say(console, plain("names at random do as well too often: the check says little for this graph", "dim"))
+
+
+def effects_table(found: Effects, cause: str, effect: str) -> Table:
+    """What a cause does to an effect; the last columns are what the rates and the rows alone leave open."""
+    made = new_table("", title=f"X: {cause}, Y: {effect}; {found.treated} of {found.n} rows have X")
+    for heading in ("value", "at least", "at most"):
+        add_column(made, heading, justify="right")
+    for x in (0, 1):
+        add_row(made, f"Y seen where X = {x}", _effect(found.observed[x]))
+    for x in (0, 1):
+        add_row(made, f"Y under do(X = {x})", _effect(found.under[x]))
+    add_row(made, "average effect", _effect(found.average))
+    add_row(made, "effect on the treated", _effect(found.on_treated))
+    chances = (
+        ("necessary: no Y without X, where both are", found.necessity),
+        ("sufficient: Y with X, where neither is", found.sufficiency),
+        ("both: Y with X, no Y without", found.both),
+    )
+    for (what, chance), bounds in zip(chances, found.bounds, strict=True):
+        if chance == chance or bounds[0] == bounds[0]:  # of a number there are none
+            add_row(made, what, *map(_effect, (chance, *bounds)))
+    return made
+
+
+def _effect(value: float) -> str:
+    return "-" if value != value else f"{value:.4g}"
 
 
 def facts_table(facts: Mapping[str, Any], title: str) -> Table:
