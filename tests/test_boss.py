@@ -77,6 +77,12 @@ def test_the_logistic_score_is_its_formula() -> None:
     assert score.local(1, (0,)) == pytest.approx(saturated - math.log(8) / 2, abs=1e-6)
 
 
+def test_a_cause_that_all_but_excludes_a_rare_label_is_scored_by_its_formula() -> None:
+    rows = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], [1800, 430, 7754, 16], axis=0)  # CelebA's Young and Gray_Hair
+    free = sum(n * math.log(n / of) for n, of in ((1800, 2230), (430, 2230), (7754, 7770), (16, 7770)))
+    assert Logistic(rows).local(1, (0,)) == pytest.approx(free - math.log(10_000) / 2, rel=1e-6)
+
+
 # --- what every score must do -----------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,6 @@ def test_every_command_shown_is_one(page: Path, tmp_path: Path, monkeypatch: pyt
             settings = [s for s in arguments if "=" in s]
             if len(settings) < len(arguments):  # the other is a file, read as the data set `table` reads one
                 context.params["data"] = "table"
-            for alone in ("out", "truth", "bootstrap", "workers", "fit", "missing"):
+            for alone in ("out", "truth", "bootstrap", "workers", "fit", "check", "missing"):
                 context.params.pop(alone)
             ALL["train"].callback(settings=settings, **context.params, dry_run=True)

@@ -65,6 +65,7 @@ class CausalModel(nn.Module):
     def __init__(self, attributes: Attributes, structure: Structure, scm: SCM) -> None:
         super().__init__()
         scm.describe(attributes)
+        scm.correlate(structure.confounding)
         self.attributes, self.structure, self.scm = attributes, structure, scm
 
     @property

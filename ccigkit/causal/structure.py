@@ -27,16 +27,23 @@ class Structure(nn.Module):
 
     mask: Tensor
     weights: Tensor
+    confounding: Tensor  # [d, d], symmetric, true where two attributes have a hidden common cause
 
     def __init__(self, graph: CausalGraph, *, learns: bool = False) -> None:
         super().__init__()
         self.names = graph.names
         self.register_buffer("mask", torch.tensor(graph.adjacency).float())
+        self.confound(graph)
         weights = torch.tensor(graph.strengths).float()
         if learns:
             self.weights = nn.Parameter(weights)
         else:
             self.register_buffer("weights", weights)
+
+    def confound(self, graph: CausalGraph) -> None:
+        """Take the hidden common causes from a graph; they are known, never learned, and no part of the state."""
+        self.confounded = graph.confounded
+        self.register_buffer("confounding", torch.tensor(graph.confounding), persistent=False)
 
     def adjacency(self) -> Tensor:
         """[d, d], acyclic, differentiable."""
@@ -44,7 +51,8 @@ class Structure(nn.Module):
 
     def graph(self) -> CausalGraph:
         """The graph now."""
-        return CausalGraph(self.names, self.adjacency().detach().double().cpu().numpy())
+        strengths = self.adjacency().detach().double().cpu().numpy()
+        return CausalGraph(self.names, strengths, confounded=self.confounded)
 
     @torch.no_grad()
     def set_strengths(self, strengths: Matrix) -> None:

@@ -142,6 +142,9 @@ def graph(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also fit and keep the causal model along it."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Test what the graph claims: what does the table contradict?")
+    ] = False,
     missing: Annotated[
         str | None, typer.Option(metavar="refuse|drop", help="What to do with rows that have holes.")
     ] = None,
@@ -157,7 +160,7 @@ def graph(
     settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
     resolved = _resolve(config, recipe, names, {}, settings)
     path = Path(table) if table else None
-    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit), _console())
+    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
 
 
 @app.command()

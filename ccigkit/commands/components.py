@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ccigkit.causal.named import known_by_name
 from ccigkit.commands.config import recipes
 from ccigkit.component.component import Component
 from ccigkit.component.options import options_of, sentence
@@ -57,6 +58,7 @@ def list_components(kind: str | None, console: Console) -> None:
     console.print(made)
     if kind is None:
         console.print(facts_table(recipes(), "recipes"))
+        console.print(facts_table(known_by_name(), "knowledge: knowledge.named=NAME"))
     for plugin, reason in found.broken.items():
         say(console, plain(f"plugin {plugin!r} was set aside:", "red"), f" {reason}")
 

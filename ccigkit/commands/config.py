@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from annotated_types import Ge, Lt
 
-from ccigkit.causal.edges import parse_edge
+from ccigkit.causal.edges import parse_edge, parse_pair
 from ccigkit.causal.graph import Knowledge
+from ccigkit.causal.named import named_knowledge, read_named
 from ccigkit.component.options import Count, Natural, Option, Role, Seed, options_of, resolve
 from ccigkit.component.registry import Choice, registry
 from ccigkit.errors import ConfigError, one_of
@@ -73,6 +74,9 @@ class KnowledgeSettings:
         tiers: lists of attributes in causal order; nothing in a later list causes anything in an earlier one.
         roots: attributes that nothing causes.
         leaves: attributes that cause nothing.
+        confounded: pairs with a hidden common cause and no arrow between them, as "a <-> b", or for odd names as
+            {one = "a", other = "b"}.
+        named: knowledge that comes along, by its name: celeba; ccigkit components lists it.
         from_data: whether to start from what the data set says is known of its attributes.
     """
 
@@ -86,31 +90,34 @@ class KnowledgeSettings:
         tiers: list[list[str]] = [],  # noqa: B006
         roots: list[str] = [],  # noqa: B006
         leaves: list[str] = [],  # noqa: B006
+        confounded: list[str | dict[str, str]] = [],  # noqa: B006
+        named: str = "",
         from_data: bool = True,
     ) -> None:
         self.from_data, self.required, self.forbidden = from_data, required, forbidden
+        self.confounded, self.named = confounded, named
         self.tiers, self.roots, self.leaves = tuple(map(tuple, tiers)), frozenset(roots), frozenset(leaves)
         self.of(None)  # its own checks
+        if named:
+            read_named(named)
 
     def of(self, names: Sequence[str] | None) -> Knowledge:
         """The user's own knowledge of attributes; their names say which arrow of several is an edge's."""
         required, forbidden = (
             frozenset(parse_edge(edge, names) for edge in edges) for edges in (self.required, self.forbidden)
         )
-        return Knowledge(required, forbidden, self.tiers, self.roots, self.leaves)
+        confounded = frozenset(parse_pair(pair, names) for pair in self.confounded)
+        return Knowledge(required, forbidden, self.tiers, self.roots, self.leaves, confounded)
 
     def added_to(self, known: Knowledge, names: Sequence[str]) -> Knowledge:
-        """The knowledge that a data set brings, with the user's own; the user's tiers replace the data set's."""
+        """The knowledge that a data set brings, with what is named and the user's own.
+
+        The user's tiers replace the data set's.
+        """
         own = self.of(names)
-        if not self.from_data:
-            return own
-        return Knowledge(
-            known.required | own.required,
-            known.forbidden | own.forbidden,
-            own.tiers or known.tiers,
-            known.roots | own.roots,
-            known.leaves | own.leaves,
-        )
+        if self.named:
+            own = named_knowledge(self.named, names).joined(own)
+        return known.joined(own) if self.from_data else own
 
 
 SETTINGS: dict[str, type] = {settings.name: settings for settings in (Settings, KnowledgeSettings)}

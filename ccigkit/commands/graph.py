@@ -29,12 +29,14 @@ from ccigkit.show.tables import (
     comparison_table,
     describe_graph,
     describe_sortability,
+    describe_verdict,
     frequency_table,
     say_notes,
 )
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances, adjustment_distances, compare
+from ccigkit.structure.assess.falsify import falsify
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learned import Learned
@@ -48,8 +50,23 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     learner: StructureLearner = config["structure"].build({"names": table.names})
     start = time.perf_counter()
     found = learner.learn(table, knowledge)
-    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes)
+    hidden = found.confounded | knowledge.confounded
+    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
+    graph = replace(graph, notes=(*graph.notes, *cautions(graph)))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
+
+
+def cautions(graph: CausalGraph) -> list[str]:
+    """A note for each pair with a hidden common cause of which one causes the other by way of others, too.
+
+    The mechanisms along that way are fitted one by one, as if nothing hidden went in at one end and came out at the
+    other.
+    """
+    ways = [(a, b) for pair in graph.pairs for a, b in (pair, pair[::-1]) if b in graph.descendants(a)]
+    return [
+        f"{a} <-> {b}, and {a} causes {b} by way of others: that effect is fitted as if nothing were hidden"
+        for a, b in ways
+    ]
 
 
 def table_among(words: Sequence[str]) -> str | None:
@@ -80,6 +97,7 @@ class GraphRequest:
     samples: int = 0  # resamples to learn from, too
     workers: int = 0  # processes that do so; 0 for one per core
     fit: Path | None = None  # a folder for the causal model along the graph
+    check: bool = False  # whether to ask what the table contradicts
 
 
 def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
@@ -87,7 +105,8 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
 
     Of a table the data set `table` says which columns to take and of what kind they are. It is compared with the true
     graph, where there is one. With `samples` it is learned again from as many resamples, and what is written is their
-    consensus. With `fit` the mechanisms along what is written are fitted, and the causal model kept.
+    consensus. With `check` that is held to the table. With `fit` the mechanisms along it are fitted, and the causal
+    model kept.
     """
     if bad := [str(file) for file in request.out if file.suffix.lower() not in (".toml", ".png", ".svg")]:
         raise ConfigError(f"--out {bad[0]}: a graph is written as .toml, .png or .svg")
@@ -105,6 +124,10 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
         title += f": how often in {resampled.samples} resamples"
     judge_graphs(graphs, table, console)
     graph = graphs.get(CONSENSUS, learned.graph)
+    if request.check:
+        with console.status("testing what the graph claims"):
+            verdict = falsify(graph, table, learned.knowledge, seed=config.train.seed)
+        describe_verdict(console, verdict)
     for file in request.out:
         if file.suffix.lower() == ".toml":
             write_text(file, graph.to_toml(remarks))
@@ -149,7 +172,7 @@ def resample_graph(
         resampled = bootstrap(
             learned.learner,
             table,
-            learned.knowledge,
+            replace(learned.knowledge, confounded=learned.graph.confounded),
             samples=request.samples,
             seed=config.train.seed,
             workers=request.workers,

@@ -30,6 +30,7 @@ from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
 from ccigkit.show.tables import describe_graph, facts_table
 from ccigkit.show.terminal import plain, say
+from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.learned import Learned
@@ -96,6 +97,7 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
         learned = learn_graph(config, table, data.knowledge) if not state else recall_graph(config, run, table, data)
     describe_graph(console, learned, data.truth)
     if not state:
+        say(console, plain(in_a_line(learned.graph, table), "dim"))
         show_in_run(run, learned.graph, f"learned by {learned.learner.name}")
     device, settings = choose_device(config.train.device), config.train
     model, objective = assemble(config, data, table, learned)
@@ -168,7 +170,7 @@ def check_schedule(config: Config) -> None:
 def choose_structure(schedule: str, learned: Learned) -> Structure:
     """The structure that a schedule trains: settled, weights only, or the whole graph."""
     if schedule == "joint" and isinstance(learned.learner, JointStructureLearner):
-        return JointStructure(learned.learner)
+        return JointStructure(learned.learner, learned.graph)
     return Structure(learned.graph, learns=schedule == "finetune")
 
 

@@ -20,6 +20,7 @@ from ccigkit.metrics.protocol.questions import as_drawn, ask
 from ccigkit.metrics.readers.predictor import Predictor
 from ccigkit.model.detail import keep_detail
 from ccigkit.pixels import spread, to_float
+from ccigkit.structure.assess.falsify import in_a_line
 
 COLUMNS = 8  # pictures in a row
 SWEEP = 9  # steps of a traversal
@@ -73,6 +74,7 @@ class Exhibit:
     effects: tuple[Effects, ...]
     graph: CausalGraph | None
     truth: CausalGraph | None
+    verdict: str  # what the table says of the graph, in a line
     log: Sequence[dict[str, Any]]
 
 
@@ -80,6 +82,7 @@ def exhibit(
     name: str, model: ImageModel, data: DataModule, read: Predictor, log: Sequence[dict[str, Any]] = ()
 ) -> Exhibit:
     """Let a model draw all that a report shows of it; `log` is that of its training, if there was one here."""
+    graph = graph_of(model)
     test = data.load("test")
     return Exhibit(
         name,
@@ -88,8 +91,9 @@ def exhibit(
         tuple(seeing(model, data, read)),
         tuple(sweeps(model, test)),
         tuple(effects(model, data, read)),
-        graph_of(model),
+        graph,
         data.truth,
+        in_a_line(graph, data.table()) if graph else "",
         log,
     )
 

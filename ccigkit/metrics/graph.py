@@ -21,7 +21,8 @@ class Graph(Metric):
 
     A reversed edge counts one in `shd`; `auprc` ranks arrows by strength; `sid` and `ancestor` count the pairs whose
     effect the graph would get wrong (where gadjid is installed). The rows `empty` and `random` are no graph at all, and
-    the mean of twenty of the model's own size.
+    the mean of twenty of the model's own size. All is about the directed part, but for `shd`, which counts a hidden
+    common cause that one of the two graphs lacks.
 
     Args:
         seed: seed of the random graphs.

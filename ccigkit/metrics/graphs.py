@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -142,12 +143,12 @@ def reversals(graph: CausalGraph) -> Iterator[CausalGraph]:
         strengths, (i, j) = graph.strengths.copy(), (graph.index(cause), graph.index(effect))
         strengths[i, j], strengths[j, i] = 0, graph.strengths[i, j]
         if not find_cycle(strengths != 0):
-            yield CausalGraph(graph.names, strengths)
+            yield replace(graph, strengths=strengths)
 
 
 def refitted(graph: CausalGraph, table: Table) -> CausalGraph:
     """The graph with the strengths that the training table gives its edges."""
-    return CausalGraph(graph.names, fit_strengths(table, graph.adjacency))
+    return replace(graph, strengths=fit_strengths(table, graph.adjacency))
 
 
 def under(model: Rewirable, graph: CausalGraph, table: Table, *, seed: int, steps: int = MECHANISM_STEPS) -> Any:

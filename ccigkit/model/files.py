@@ -57,6 +57,8 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         "attributes": model.attributes.to_json(),
         "edges": [[a, b, float(graph.strengths[graph.index(a), graph.index(b)])] for a, b in graph.edges],
     }
+    if graph.pairs:
+        content["confounded"] = graph.pairs
     kinds = set(parts)
     if isinstance(model, CausalImageModel):
         image = model.image
@@ -114,7 +116,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
     path = Path(folder) / "model.safetensors"
     content, tensors = read_model(path)
     attributes = Attributes.from_json(content["attributes"])
-    graph = CausalGraph.from_weights(attributes.names, [(cause, effect, w) for cause, effect, w in content["edges"]])
+    edges = [(cause, effect, w) for cause, effect, w in content["edges"]]
+    graph = CausalGraph.from_weights(attributes.names, edges, content.get("confounded", ()))
     choices = {kind: Choice.of(kind, table) for kind, table in content["components"].items()}
     assembly = Assembly(choices, {"size": len(attributes)})
     causal = CausalModel(attributes, Structure(graph), assembly["scm"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import copysign
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ THEIRS = {INK: "var(--ink)", WASH: "var(--wash)", BLUE: "var(--accent)"} | {
 def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix | None = None) -> None:
     """Draw a graph, causes above their effects, arrows as strong as they are and red where they hinder.
 
+    What has a hidden common cause is joined by a dashed line with two heads.
+
     Args:
         graph: what to draw.
         path: the file, .png, .jpg or .svg.
@@ -47,7 +50,8 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         True
     """
     drawn = layered(graph, step=STEP)
-    paper = _cut(draw_graph(Paper(), drawn, strengths(graph, shares)), drawn, above=0.4 if title else 0.0)
+    paper = draw_graph(Paper(), drawn, strengths(graph, shares), hidden(graph))
+    paper = _cut(paper, drawn, above=0.4 if title else 0.0)
     if shares is not None:
         for (cause, effect), way in drawn.arrows.items():
             # where an arrow has a layer to itself, or midway
@@ -70,6 +74,19 @@ def strengths(graph: CausalGraph, shares: Matrix | None = None) -> dict[Edge, di
     return looks
 
 
+def hidden(graph: CausalGraph, truth: CausalGraph | None = None) -> dict[Edge, dict[str, Any]]:
+    """What each hidden common cause looks like; beside a true graph marked as right, extra or missing."""
+    if truth is None:
+        return {pair: {"color": INK, "linewidth": 1.2} for pair in graph.pairs}
+    looks = {}
+    for one, other in dict.fromkeys((*graph.pairs, *truth.reordered(graph.names).pairs)):
+        found, true = (frozenset((one, other)) in each.confounded for each in (graph, truth))
+        kind = "right" if found and true else "extra" if found else "missing"
+        words = f"edge {kind}: {one_line(one)} ↔ {one_line(other)}: {kind}"
+        looks[one, other] = {"color": JUDGED[kind], "linewidth": 1.2, "gid": words}
+    return looks
+
+
 def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
     """A graph for an HTML page; beside a true one in the same places, its edges marked as `verdicts` has them."""
     drawn = layered(truth or graph, step=STEP)
@@ -78,7 +95,7 @@ def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
         words = f"edge {kind}: {one_line(cause)} → {one_line(effect)}: {kind}"
         line = (0, (5, 4)) if kind == "missing" else "-"
         looks[cause, effect] = {"color": JUDGED[kind], "linewidth": 1.4, "linestyle": line, "gid": words}
-    return _cut(draw_graph(Paper(), drawn, looks), drawn).inline("graph", label, THEIRS)
+    return _cut(draw_graph(Paper(), drawn, looks, hidden(graph, truth)), drawn).inline("graph", label, THEIRS)
 
 
 def verdicts(graph: CausalGraph, truth: CausalGraph | None) -> dict[Edge, str]:
@@ -94,6 +111,7 @@ def draw_graph(
     paper: Paper,
     drawn: Layout,
     looks: Mapping[Edge, Mapping[str, Any]],
+    joined: Mapping[Edge, Mapping[str, Any]] = MappingProxyType({}),
     at: Point = (0.0, 0.0),
     scale: float = 1.0,
 ) -> Paper:
@@ -103,6 +121,7 @@ def draw_graph(
         paper: what to draw on.
         drawn: where everything stands.
         looks: of each arrow, what `matplotlib.patches.FancyArrowPatch` takes; `linewidth` in points.
+        joined: the same of each hidden common cause.
         at: where the drawing's upper left is to be.
         scale: factor of all sizes.
     """
@@ -123,6 +142,12 @@ def draw_graph(
         size = {"linewidth": scale * look["linewidth"], "mutation_scale": 11 * scale}
         arrow = Way(list(map(placed, points)), codes)
         paper.axes.add_patch(FancyArrowPatch(path=arrow, arrowstyle="-|>", clip_on=False, zorder=2, **{**look, **size}))
+    for (one, other), look in joined.items():
+        (x, _), (u, _) = ends = [placed(drawn.places[name]) for name in (one, other)]
+        size = {"linewidth": scale * look["linewidth"], "mutation_scale": 11 * scale}
+        bent = {"connectionstyle": f"arc3,rad={-0.3 if u >= x else 0.3}"}  # upwards, out of the arrows' way
+        gap = {"shrinkA": 14 * scale, "shrinkB": 14 * scale, "linestyle": (0, (4, 2.5)), "arrowstyle": "<|-|>"}
+        paper.axes.add_patch(FancyArrowPatch(*ends, clip_on=False, zorder=2, **{**look, **size, **bent, **gap}))
     return paper
 
 

@@ -13,7 +13,7 @@ from ccigkit.causal.graph import CausalGraph, Matrix
 from ccigkit.data.base import DataModule, Split
 from ccigkit.names import elided, shown
 from ccigkit.pixels import spread
-from ccigkit.show.drawings import draw_graph, strengths
+from ccigkit.show.drawings import draw_graph, hidden, strengths
 from ccigkit.show.layout import layered
 from ccigkit.show.paper import BLUE, FAINT, FRAME, INK, RED, WHITE, Paper
 
@@ -128,5 +128,5 @@ def drawn(paper: Paper, graph: CausalGraph, x: float, y: float, height: float) -
     """Draw a graph, not too large; its right end and its lower end, in inches."""
     layout = layered(graph)
     scale = min(1.0, WIDE / layout.width, height / layout.height)
-    draw_graph(paper, layout, strengths(graph), at=(x - 0.1 * scale, y - 0.15 * scale), scale=scale)
+    draw_graph(paper, layout, strengths(graph), hidden(graph), at=(x - 0.1 * scale, y - 0.15 * scale), scale=scale)
     return x + scale * layout.width, y + scale * layout.height

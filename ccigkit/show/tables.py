@@ -14,8 +14,10 @@ from ccigkit.data.base import DataModule
 from ccigkit.show.terminal import add_column, add_row, new_table, plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances
+from ccigkit.structure.assess.falsify import Verdict
 from ccigkit.structure.learned import Learned
 
+MOST = 10  # contradictions that are shown
 TELLING = 0.85  # a sortability so far from 1/2, on either side, all but gives the order
 
 
@@ -82,6 +84,26 @@ def describe_sortability(console: Console, variance: float, r2: float, whose: st
     if max(1 - r2, r2) >= TELLING:
         lines.append("how well the others explain each attribute all but gives the order, even when standardised")
     say(console, plain("\n".join(lines), "dim"))
+
+
+def describe_verdict(console: Console, verdict: Verdict) -> None:
+    """Print what a table says of a graph: in a line, then the claims it contradicts, then what would mend most."""
+    say(console, plain("Is the graph false?", "bold"), f" {verdict.line()}")
+    if wrong := verdict.contradicted:
+        made = new_table("claimed to be independent", "given", title="contradicted, the strongest first")
+        for heading in ("dependence", "p"):
+            add_column(made, heading, justify="right")
+        for claim in wrong[:MOST]:
+            pair = f"{claim.one}, {claim.other}"
+            add_row(made, pair, ", ".join(claim.given) or "nothing", f"{claim.strength:.2f}", f"{claim.p:.0e}")
+        console.print(made)
+        if len(wrong) > MOST:
+            say(console, f"and {len(wrong) - MOST} more")
+    if verdict.mends:
+        ways = " or ".join(f"{mend.change} ({mend.left} of {len(wrong)} left)" for mend in verdict.mends)
+        say(console, f"would mend most: {ways}")
+    if verdict.shuffled and verdict.as_good > 0.05:
+        say(console, plain("names at random do as well too often: the check says little for this graph", "dim"))
 
 
 def effects_table(found: Effects, cause: str, effect: str) -> Table:

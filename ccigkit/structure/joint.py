@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,17 @@ from ccigkit.structure.base import JointStructureLearner
 
 
 class JointStructure(Structure):
-    """A structure that is still being learned: the learner's weights on the edges it would export now."""
+    """A structure that is still being learned: the learner's weights on the edges it would export now.
 
-    def __init__(self, learner: JointStructureLearner) -> None:
+    Args:
+        learner: what learns it.
+        begun: the graph it was begun with, whose hidden common causes are kept; the learner's own, if none is given.
+    """
+
+    def __init__(self, learner: JointStructureLearner, begun: CausalGraph | None = None) -> None:
         nn.Module.__init__(self)  # the weights and the mask are the learner's, not buffers of its own
         self.learner = learner
+        self.confound(begun or learner.graph())
 
     def adjacency(self) -> Tensor:
         """[d, d], acyclic, differentiable: the learner's weights on the edges that it would export now.
@@ -30,7 +37,7 @@ class JointStructure(Structure):
 
     def graph(self) -> CausalGraph:
         """The graph now, thresholded and projected by the learner's own rule."""
-        return self.learner.graph()
+        return replace(self.learner.graph(), confounded=self.confounded)
 
     def set_strengths(self, strengths: Matrix) -> None:
         raise GraphError("a structure that is still being learned takes its strengths from its learner")

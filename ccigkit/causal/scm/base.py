@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.component import Component
@@ -64,6 +65,7 @@ class SCM(Component, nn.Module):
     saved = True
     wiring = ("size",)
     quantiles: Tensor
+    correlation: Tensor | None  # [d, d], of the noise's normal scores, where some attributes are confounded
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -71,12 +73,26 @@ class SCM(Component, nn.Module):
         levels = (torch.arange(1001, dtype=torch.float64) + 0.5) / 1001
         normal = torch.special.ndtri(levels).float()
         self.register_buffer("quantiles", normal[:, None].repeat(1, size))
+        self.register_buffer("correlation", None)
+        self._pairs: list[tuple[int, int]] = []
 
     def describe(self, attributes: Attributes) -> None:
         """Take the attributes' kinds and levels, before anything is fitted or loaded; the same again changes nothing.
 
         An SCM whose mechanisms depend on an attribute's kind builds them here; others ignore it.
         """
+
+    def correlate(self, confounding: Tensor) -> None:
+        """Let the noise of pairs be correlated where `confounding` [d, d] is true; the same again changes nothing.
+
+        The joint distribution of their noise is a Gaussian copula, and `fit_noise` fits it. How noise makes attributes,
+        what do() means and what is abducted is as without.
+        """
+        pairs = [(i, j) for i, j in confounding.nonzero().tolist() if i < j]
+        if pairs != self._pairs:
+            self._pairs = pairs
+            size = torch.eye(self.size, dtype=torch.float64, device=self.quantiles.device)
+            self.register_buffer("correlation", size if pairs else None)
 
     @property
     def noise_size(self) -> int:
@@ -172,17 +188,47 @@ class SCM(Component, nn.Module):
         return z.to(self.quantiles.dtype)
 
     def sample_noise(self, n: int) -> Tensor:
-        """Noise [n, d], each column independent, from the fitted quantiles; standard normal before any fit."""
-        at = torch.rand(n, self.size, device=self.quantiles.device).to(self.quantiles) * (len(self.quantiles) - 1)
+        """Noise [n, d] from the fitted quantiles, standard normal before any fit.
+
+        Columns are independent, but for those of pairs that are confounded.
+        """
+        return self._quantile(self._ranks(n))
+
+    def _ranks(self, n: int) -> Tensor:
+        """The ranks [n, d], in [0, 1], that new noise has."""
+        ranks = torch.rand(n, self.size, device=self.quantiles.device).to(self.quantiles)
+        return ranks if self.correlation is None else copula.correlated(ranks, self.correlation, self._confounded())
+
+    def _quantile(self, ranks: Tensor) -> Tensor:
+        """The fitted noise [n, d] of these ranks."""
+        at = ranks * (len(self.quantiles) - 1)
         below = at.long().clamp(max=len(self.quantiles) - 2)
         low, high = self.quantiles.gather(0, below), self.quantiles.gather(0, below + 1)
         return torch.lerp(low, high, at - below)
 
     @torch.no_grad()
     def fit_noise(self, z: Tensor, adjacency: Tensor) -> None:
-        """Take the noise's distribution, column by column, from observed z [n, d]."""
+        """Take the noise's distribution, column by column, from observed z [n, d]; then the correlations."""
         levels = torch.linspace(0, 1, len(self.quantiles), device=z.device)
         self.quantiles.copy_(torch.quantile(self.abduct(z, adjacency), levels, dim=0))
+        self._fit_correlation(z, adjacency)
+
+    def _fit_correlation(self, z: Tensor, adjacency: Tensor) -> None:
+        """Fit the correlations of confounded pairs, each by the likelihood of its two columns of z [n, d]."""
+        if self.correlation is not None:
+            low, high = self.noise_range(z, adjacency)
+            self.correlation.copy_(copula.fitted(low, high, self._pairs))
+
+    def noise_range(self, z: Tensor, adjacency: Tensor) -> tuple[Tensor, Tensor]:
+        """Between which ranks, [b, d] each, the noise lies that made z [b, d], by its fitted distribution.
+
+        The two are one where z says exactly which noise it was. A label of few values says less.
+        """
+        return copula.ranks(self.abduct(z, adjacency)[:, : self.size], self.quantiles)
+
+    def _confounded(self) -> Tensor:
+        """The columns that are confounded with some other."""
+        return torch.tensor(sorted({j for pair in self._pairs for j in pair}), device=self.quantiles.device)
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:

@@ -183,9 +183,7 @@ class Labels(Levels):
         return self._within(hidden, *self.ladder[own].ranks(z), own)
 
     def draw(self, hidden: Tensor, z: Tensor, own: Tensor, generator: torch.Generator | None) -> Tensor:
-        ladder = self.ladder[own]
-        level, rank, anti = ladder.ranks(z)
-        hard = (z - ladder.levels.gather(1, level.T).T).abs() < AT_LEVEL * ladder.step
+        level, rank, anti, hard = self._read(z, own)
         drawn = torch.rand(z.shape, generator=generator, dtype=z.dtype, device=z.device).clamp(1e-12, 1 - 1e-12)
         rank, anti = torch.where(hard, drawn, rank), torch.where(hard, 1 - drawn, anti)
         return self._within(hidden, level, rank, anti, own)
@@ -196,6 +194,13 @@ class Labels(Levels):
     def level(self, z: Tensor, own: Tensor) -> Tensor:
         return self.ladder[own].level(z)
 
+    def range(self, hidden: Tensor, z: Tensor, own: Tensor) -> Tensor:
+        """Between which ranks the noise of z [b, n] lies, [b, n, 2]: one and the same where a degree says which."""
+        level, rank, _, hard = self._read(z, own)
+        p, below, _ = (at(part, level) for part in self._stairs(hidden, own))
+        low, high = (below + p * torch.where(hard, end, rank) for end in (0.0, 1.0))
+        return torch.stack([low, high], dim=-1).clamp(0, 1)
+
     def overlap(self, before: Tensor, after: Tensor, level: Tensor, own: Tensor) -> Tensor:
         """The share of the level's range of noise that is another level's under the other causes."""
         p, below, _ = self._stairs(before, own)
@@ -203,6 +208,12 @@ class Labels(Levels):
         low, share = at(below, level), at(p, level)
         common = (torch.minimum(other + q, low + share) - torch.maximum(other, low)).clamp(min=0)
         return (common / share).movedim(0, -1)
+
+    def _read(self, z: Tensor, own: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `Ladder.ranks` of z [b, n], and which of z are labels and no degrees."""
+        ladder = self.ladder[own]
+        level, rank, anti = ladder.ranks(z)
+        return level, rank, anti, (z - ladder.levels.gather(1, level.T).T).abs() < AT_LEVEL * ladder.step
 
     def _within(self, hidden: Tensor, level: Tensor, rank: Tensor, anti: Tensor, own: Tensor) -> Tensor:
         """The noise [b, n, 1] at a rank [b, n] of a level's range; from whichever end is nearer, to lose no digit."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attribute, Attributes
 from ccigkit.causal.scm.base import SCM, Intervention, generations
 from ccigkit.causal.scm.families import Choices, Curves, Family, Labels, Levels
@@ -60,6 +61,7 @@ class MixedSCM(SCM):
     low: Tensor
     step: Tensor
     stepped: Tensor
+    labels: Tensor
 
     def __init__(self, size: int, *, hidden: int = 32, bins: int = 8, ordered: list[str] = []) -> None:  # noqa: B006
         super().__init__(size)
@@ -82,6 +84,16 @@ class MixedSCM(SCM):
         self.to(self.quantiles.device)
         for parameter in self.parameters():
             parameter.data = self._own(parameter.data)
+
+    def correlate(self, confounding: Tensor) -> None:
+        for family in self._families():
+            if isinstance(family, Choices) and (hidden := confounding[family.columns].nonzero()).numel():
+                one, other = int(family.columns[hidden[0, 0]]), int(hidden[0, 1])
+                raise ConfigError(
+                    f"{self._name(one)} <-> {self._name(other)}: noise of an unordered category cannot be correlated; "
+                    f'set scm.ordered=["{self._name(one)}"] if its categories have an order, or leave the <-> out'
+                )
+        super().correlate(confounding)
 
     def _kind(self, attribute: Attribute) -> type[Levels] | None:
         if attribute.kind == "categorical":
@@ -106,7 +118,8 @@ class MixedSCM(SCM):
         for j, kind in enumerate(kinds):
             for c in range(len(levels[j]) - 1 if kind else 0):
                 low[j, c], step[j, c], used[j, c] = levels[j][c], levels[j][c + 1] - levels[j][c], True
-        for key, value in (("low", low), ("step", step), ("stepped", used)):
+        labels = torch.tensor([kind is Labels for kind in kinds])
+        for key, value in (("low", low), ("step", step), ("stepped", used), ("labels", labels)):
             self.register_buffer(key, value, persistent=False)
 
     # --- the mechanisms -----------------------------------------------------------------------------------------------
@@ -153,7 +166,19 @@ class MixedSCM(SCM):
         where. The Gumbel noise of a category is drawn from its posterior.
         """
         with torch.autocast(z.device.type, enabled=False):
-            return self._infer(self._own(z), adjacency, lambda family, *given: family.draw(*given, generator))
+            noise = self._infer(self._own(z), adjacency, lambda family, *given: family.draw(*given, generator))
+            return noise if self.correlation is None else self._drawn_together(noise, z, adjacency, generator)
+
+    def _drawn_together(self, noise: Tensor, z: Tensor, adjacency: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Noise [b, m] that was drawn from its range column by column, with confounded labels drawn anew, together."""
+        assert self.correlation is not None
+        at = self._confounded()
+        low, high = (end[:, at] for end in self.noise_range(z, adjacency))
+        between = self.labels[at] & (high > low)
+        low, high = (torch.where(between, end, (low + high) / 2) for end in (low, high))
+        start = torch.where(between, torch.special.ndtr(noise[:, at].double()), low)
+        ranks = copula.redrawn(start, low, high, self.correlation[at][:, at], generator)
+        return noise.index_copy(1, at, torch.where(between, torch.special.ndtri(ranks).to(noise), noise[:, at]))
 
     @torch.no_grad()
     def probability(
@@ -168,7 +193,8 @@ class MixedSCM(SCM):
     ) -> Tensor:
         """P(attribute `column` is at each of its levels | z [b, d], do), [b, k], for a label or a category.
 
-        Exact given the causes in the other world; the mean over draws of the noise where those are uncertain.
+        Exact given the causes in the other world; the mean over draws of the noise where those are uncertain. Of a
+        confounded label, whose noise others tell of, the share of draws that come out at each level.
 
         Raises:
             ConfigError: where the attribute is continuous.
@@ -176,9 +202,13 @@ class MixedSCM(SCM):
         family, own = self._family_of(column)
         z, at = self._own(z).double(), torch.tensor([column], device=z.device)
         level, before = family.level(z[:, [column]], own), self._hidden(z, adjacency, at)
-        total = z.new_zeros(len(z), 1)
-        for _ in range(draws if self._uncertain(z, adjacency, intervention, column) else 1):
+        total, together = z.new_zeros(len(z), 1), any(column in pair for pair in self._pairs)
+        for _ in range(draws if together or self._uncertain(z, adjacency, intervention, column) else 1):
             changed = self.counterfactual(z, adjacency, intervention, self.draw_noise(z, adjacency, generator))
+            if together:
+                drawn = family.level(changed[:, [column]].double(), own)[:, 0]
+                total = total + F.one_hot(drawn, family.levels.shape[1])
+                continue
             after = self._hidden(changed.double(), adjacency, at)
             total = total + family.overlap(before, after, level, own)[:, 0]
         answer = total / total.sum(dim=-1, keepdim=True)
@@ -190,8 +220,14 @@ class MixedSCM(SCM):
 
     def sample_noise(self, n: int) -> Tensor:
         """Noise [n, m]: continuous attributes' from the fitted quantiles, labels' normal, categories' Gumbel."""
-        fitted = super().sample_noise(n)
-        return self._joined([f.prior(fitted[:, f.columns]) for f in self._families()], fitted)
+        ranks = self._ranks(n)
+        fitted = self._quantile(ranks)
+        noise = self._joined([f.prior(fitted[:, f.columns]) for f in self._families()], fitted)
+        if self.correlation is None:
+            return noise
+        at = self._confounded()
+        at = at[self.labels[at]]  # whose noise has no quantiles, it is normal
+        return noise.index_copy(1, at, copula.normal_scores(ranks[:, at]).to(noise))
 
     @torch.no_grad()
     def fit_noise(self, z: Tensor, adjacency: Tensor) -> None:
@@ -205,6 +241,21 @@ class MixedSCM(SCM):
                 levels = torch.linspace(0, 1, len(self.quantiles), device=z.device, dtype=z.dtype)
                 noise = self._infer(z, adjacency, lambda one, *given: one.noise(*given))[:, at]
                 self.quantiles[:, at] = torch.quantile(self._own(noise), levels, dim=0)
+        self._fit_correlation(z, adjacency)
+
+    def noise_range(self, z: Tensor, adjacency: Tensor) -> tuple[Tensor, Tensor]:
+        """As every SCM's, of the columns that are confounded; of a label, whose range its causes tell, exactly."""
+        z, wanted = self._own(z).double(), torch.zeros(self.size, dtype=torch.bool, device=z.device)
+        wanted[self._confounded()] = True
+        noise = self._infer(z, adjacency, lambda family, *given: family.noise(*given), wanted)
+        low, high = copula.ranks(noise[:, : self.size], self.quantiles)
+        for family in self._families():
+            own = wanted[family.columns].nonzero()[:, 0]
+            if isinstance(family, Labels) and len(own):
+                at = family.columns[own]
+                ends = family.range(self._reader(adjacency, at).double()(z), z[:, at], own)
+                low, high = low.index_copy(1, at, ends[..., 0]), high.index_copy(1, at, ends[..., 1])
+        return low, high
 
     @torch.no_grad()
     def calibrate(self, z: Tensor, latents: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -42,6 +43,8 @@ class FacesScene(Scene):
 
     def __init__(self, noise: float = NOISE, confounder: float = 0.0, shortcut: float = 0.0) -> None:
         self.noise, self.confounder, self.shortcut = noise, confounder, shortcut
+        if confounder:
+            self.truth = replace(self.truth, confounded=frozenset({frozenset(CONFOUNDED)}))
 
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
         """[n, 11 + identity]: the noise on every score, then the identity in [0, 1]."""
@@ -99,7 +102,8 @@ class Faces(Rendered):
         n: images in the training split; the test split has a fifth of that.
         size: pixels a side.
         noise: how far the noise moves the score of an effect, either way; 0 for effects that follow their causes.
-        confounder: share in [0, 1] of the noise of Eyeglasses and Wearing_Lipstick that is one hidden cause of both.
+        confounder: share in [0, 1] of the noise of Eyeglasses and Wearing_Lipstick that is one hidden cause of both;
+            the true graph then has their "<->".
         shortcut: how surely, from 0 to 1, a training image that smiles has a warm background and another a cold one;
             in test images background and smile are independent.
         seed: seed of the images.

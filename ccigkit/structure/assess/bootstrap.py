@@ -113,7 +113,8 @@ def bootstrap(
     arrows = np.mean(found, axis=0)
     notes = tuple(f"{count} of {samples} resamples left out: {reason}" for reason, count in sorted(reasons.items()))
     consensus = CausalGraph(ordered.names, consent(arrows)).reordered(table.names)
-    graph = CausalGraph(table.names, fit_strengths(table, consensus.adjacency), notes)
+    strengths = fit_strengths(table, consensus.adjacency)
+    graph = CausalGraph(table.names, strengths, notes, knowledge.confounded)
     at = [ordered.attributes.index(name) for name in table.names]
     return Bootstrap(graph, arrows[np.ix_(at, at)], len(found))
 

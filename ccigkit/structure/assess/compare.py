@@ -52,6 +52,8 @@ class Comparison:
 def compare(graph: CausalGraph, truth: CausalGraph) -> Comparison:
     """All that is counted edge by edge; `adjustment_distances` has what follows from the graph as a whole.
 
+    Scores are those of the directed part. The SHD counts hidden common causes, too (`CausalGraph.shd`).
+
     >>> truth = CausalGraph.from_edges("abc", ["a -> b", "b -> c"])
     >>> found = compare(CausalGraph.from_edges("abc", ["b -> a", "b -> c"]), truth)
     >>> found.shd, found.skeleton.f1, found.arrows.precision
@@ -99,6 +101,9 @@ class Distances:
 
 def adjustment_distances(graph: CausalGraph, truth: CausalGraph) -> Distances:
     """What a learned graph gets wrong about the effects of interventions, by gadjid.
+
+    Of both graphs the directed part alone is looked at: a hidden common cause is neither a cause nor a set to adjust
+    for, so that a truth which has some counts as the DAG that it is without them.
 
     Raises:
         ConfigError: where gadjid is not installed.

@@ -13,7 +13,15 @@ from ccigkit.causal.strengths import covariance, regress
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.scores.independence import Counted, FisherZ, Independence, Mixed, chi_square, g_square
+from ccigkit.structure.scores.independence import (
+    Counted,
+    FisherZ,
+    Independence,
+    Mixed,
+    chi_square,
+    fitting,
+    g_square,
+)
 from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
@@ -52,20 +60,15 @@ class PC(StructureLearner):
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
         return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
 
-    def _test(self, table: Table, moments: Matrix) -> tuple[Test, Independence]:
+    def _test(self, table: Table, moments: Matrix) -> tuple[str, Independence]:
         """The name of the test for the kinds of the attributes, and the test."""
+        if self.test == "auto":
+            return fitting(table)
         hard = hard_labels(table)
         soft = [name for name in table.names if name not in hard]
-        match self.test:
-            case "auto" if not soft:
-                test: Test = "gsq"
-            case "auto":
-                test = "mixed" if any(a.kind == "categorical" for a in table.attributes) else "fisherz"
-            case test:
-                pass
-        if soft and test in ("gsq", "chisq"):
-            raise DataError(f"the test {test} counts hard labels, but {soft[0]} is graded; use test fisherz")
-        match test:
+        if soft and self.test in ("gsq", "chisq"):
+            raise DataError(f"the test {self.test} counts hard labels, but {soft[0]} is graded; use test fisherz")
+        match test := self.test:
             case "gsq":
                 return test, Counted(table.values, g_square)
             case "chisq":

@@ -1,6 +1,7 @@
 """Tests of conditional independence that read the rows once, into counts or moments.
 
-Each is called with two attributes x, y and the attributes `given`, by position, and answers with a p-value.
+Each is called with two attributes x, y and the attributes `given`, by position, and answers with a p-value; `strength`
+says how strong the dependence is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from scipy.special import chdtrc, erfc, xlogy
 
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
+from ccigkit.causal.strengths import covariance
 from ccigkit.structure.scores.counts import Codes, Marks, without_lowest
 from ccigkit.structure.scores.gaussian import indicators
+from ccigkit.structure.tables import hard_labels
 
 Statistic = Callable[[Values, Values], Values]  # counts and the counts to expect, of any one shape
 
 DENSE = 256  # cells of a table up to which it is filled from where marks meet, and not from the rows
+FILLED = 5  # rows that a cell should have on the average, for a chi-square test
 SURE = 1 - 1e-12  # the correlation that counts as one, so that its z is finite
 
 
@@ -32,7 +36,8 @@ class Independence(ABC):
     (True, True)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n: int) -> None:
+        self.n = n
         self._known: dict[tuple[int, ...], float] = {}
 
     def __call__(self, x: int, y: int, given: tuple[int, ...]) -> float:
@@ -42,9 +47,23 @@ class Independence(ABC):
             known = self._known[x, y, *given] = self.p_value(x, y, given)
         return known
 
-    @abstractmethod
     def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
         """The same for x < y and `given` in order."""
+        statistic, freedom = self.statistic(x, y, given)
+        return float(chdtrc(freedom, max(statistic, 0.0))) if freedom else 1.0
+
+    @abstractmethod
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
+        """A statistic that is chi-square without a dependence, about 2 n times the information; its freedom."""
+
+    def strength(self, x: int, y: int, given: tuple[int, ...]) -> float:
+        """How strong the dependence is, from 0 to 1, whatever the number of rows.
+
+        The informational coefficient of correlation (Linfoot 1957) sqrt(1 - exp(-2 I)), of the conditional mutual
+        information I without what chance adds to it. Of a linear Gaussian model it is the partial correlation.
+        """
+        statistic, freedom = self.statistic(min(x, y), max(x, y), tuple(sorted(given)))
+        return math.sqrt(-math.expm1(-max(statistic - freedom, 0.0) / self.n))
 
 
 class Counted(Independence):
@@ -55,16 +74,42 @@ class Counted(Independence):
     """
 
     def __init__(self, columns: Values, statistic: Statistic) -> None:
-        super().__init__()
-        self.counts, self.statistic = Counts(columns), statistic
+        super().__init__(len(columns))
+        self.counts, self.of = Counts(columns), statistic
 
-    def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
         table = self.counts.strata(x, y, given).astype(np.float64)
         of_x, of_y = table.sum(axis=2), table.sum(axis=1)
         stratum = of_x.sum(axis=1)
         expected = of_x[:, :, None] * of_y[:, None, :] / np.maximum(stratum, 1)[:, None, None]
         freedom = int((((of_x > 0).sum(axis=1) - 1) * ((of_y > 0).sum(axis=1) - 1))[stratum > 0].sum())
-        return float(chdtrc(freedom, self.statistic(table, expected).sum())) if freedom else 1.0
+        return float(self.of(table, expected).sum()), freedom
+
+
+class Stratified(Counted):
+    """G-square where its strata are well filled, and where they are not Mantel's test (1963), which sparse ones suit.
+
+    That one adds up over the strata how far x and y, as codes, go together, so it sees a dependence that points one way
+    in most of them. Strata of a few rows would make G-square too large (Agresti 2013, section 6.3).
+    """
+
+    def __init__(self, columns: Values) -> None:
+        super().__init__(columns, g_square)
+
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
+        table = self.counts.strata(x, y, given).astype(np.float64)
+        return mantel(table) if table.size * FILLED > self.n else super().statistic(x, y, given)
+
+
+def mantel(table: Values) -> tuple[float, int]:
+    """Mantel's statistic of counts [strata, levels of x, levels of y], and its degrees of freedom."""
+    rows = table.sum(axis=(1, 2))
+    table, rows = table[rows > 1], rows[rows > 1]
+    of_x, of_y = table.sum(axis=2), table.sum(axis=1)
+    (x, xx), (y, yy) = ((of @ codes, of @ codes**2) for of in (of_x, of_y) for codes in [np.arange(of.shape[1])])
+    together = np.einsum("sij,i,j->s", table, np.arange(table.shape[1]), np.arange(table.shape[2])) - x * y / rows
+    variance = float(((xx - x**2 / rows) * (yy - y**2 / rows) / (rows - 1)).sum())
+    return (float(together.sum()) ** 2 / variance, 1) if variance > 0 else (0.0, 0)
 
 
 def g_square(counts: Values, expected: Values) -> Values:
@@ -81,15 +126,20 @@ class FisherZ(Independence):
     """Fisher's z of the partial correlation, from a covariance [d, d] of n rows: the test of linear Gaussian models."""
 
     def __init__(self, moments: Matrix, n: int) -> None:
-        super().__init__()
-        self.moments, self.n = moments, n
+        super().__init__(n)
+        self.moments = moments
 
     def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
+        z = math.sqrt(max(self.n - len(given) - 3, 0)) * math.atanh(self._correlation(x, y, given))
+        return float(erfc(z / math.sqrt(2)))
+
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
+        return -self.n * math.log1p(-(self._correlation(x, y, given) ** 2)), 1
+
+    def _correlation(self, x: int, y: int, given: tuple[int, ...]) -> float:
         at = [x, y, *given]
         precision = np.linalg.inv(self.moments[np.ix_(at, at)])
-        correlation = -precision[0, 1] / math.sqrt(precision[0, 0] * precision[1, 1])
-        z = math.sqrt(max(self.n - len(given) - 3, 0)) * math.atanh(min(abs(correlation), SURE))
-        return float(erfc(z / math.sqrt(2)))
+        return min(abs(float(precision[0, 1])) / math.sqrt(precision[0, 0] * precision[1, 1]), SURE)
 
 
 class Mixed(Independence):
@@ -100,12 +150,21 @@ class Mixed(Independence):
     """
 
     def __init__(self, table: Table) -> None:
-        super().__init__()
+        super().__init__(len(table.values))
         self.score = indicators(table, penalty=0.0)  # without a penalty a score is a log-likelihood
 
-    def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
         gain = self.score.local(x, (*given, y)) - self.score.local(x, given)
-        return float(chdtrc(len(self.score.heads[x]) * len(self.score.blocks[y]), max(2 * gain, 0.0)))
+        return 2 * gain, len(self.score.heads[x]) * len(self.score.blocks[y])
+
+
+def fitting(table: Table) -> tuple[str, Independence]:
+    """The test that fits the kinds of the attributes, and its name among those of `pc`."""
+    if set(hard_labels(table)) == set(table.names):
+        return "gsq", Counted(table.values, g_square)
+    if any(attribute.kind == "categorical" for attribute in table.attributes):
+        return "mixed", Mixed(table)
+    return "fisherz", FisherZ(covariance(table), len(table.values))
 
 
 class Counts(Marks):

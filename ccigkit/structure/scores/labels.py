@@ -184,17 +184,21 @@ def fit_logistic(cells: Cells) -> tuple[float, Values]:
     share = ones.sum() / rows.sum()
     weights = np.zeros(design.shape[1])
     weights[0] = math.log(share / (1 - share))
+    step = np.zeros_like(weights)
     likelihood, chance = -np.inf, expit(design @ weights)
     for _ in range(NEWTON):
-        odds = design @ weights
+        odds = design @ (weights + step)
         reached = float(ones @ odds - rows @ np.logaddexp(0, odds))
-        if not reached > likelihood:
-            break
-        gain, likelihood, chance = reached - likelihood, reached, expit(odds)
+        gain = reached - likelihood
+        if gain < -CLOSE * rows.sum():  # too far, as where a cause all but excludes a rare label
+            step = step / 2
+            continue
+        if gain > 0:
+            weights, likelihood, chance = weights + step, reached, expit(odds)
         if gain < CLOSE * rows.sum():
             break
         curvature = (design.T * (rows * chance * (1 - chance))) @ design + LEAST * np.eye(len(weights))
-        weights = weights + np.linalg.solve(curvature, design.T @ (ones - rows * chance))
+        step = np.linalg.solve(curvature, design.T @ (ones - rows * chance))
     return likelihood, chance
 
 
