@@ -178,6 +178,12 @@ def test_rows_that_the_model_cannot_read_are_one_line(folder: Path, tmp_path: Pa
     assert not (tmp_path / "o.csv").exists()
 
 
+def test_a_table_of_labels_is_given_the_mechanisms_of_labels(folder: Path, tmp_path: Path) -> None:
+    words = ("graph", folder / "days.csv", "--fit", tmp_path / "model", 'data.attributes=["sun","ice","shape"]')
+    assert helpers.ccigkit(*words, "--structure", "boss").code == 0
+    assert ccigkit.load(tmp_path / "model").scm.name == "mixed"
+
+
 def test_where_nothing_can_be_written_is_one_line(folder: Path, tmp_path: Path) -> None:
     assert "write with --table FILE.csv" in helpers.ccigkit("sample", folder / "model").refusal()
     said = helpers.ccigkit("sample", folder / "model", "--table", tmp_path / "out.doc").refusal()

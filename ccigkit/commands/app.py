@@ -66,6 +66,7 @@ WrittenTable = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
+TABLE = {"scm": {"name": "mixed"}}  # of a table alone: its labels are labels, where a picture shows them by degree
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
@@ -158,7 +159,7 @@ def graph(
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
     settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
-    resolved = _resolve(config, recipe, names, {}, settings)
+    resolved = _resolve(config, recipe, names, {}, settings, TABLE)
     path = Path(table) if table else None
     show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
 
@@ -315,11 +316,16 @@ def data_prepare(
 
 
 def _resolve(
-    file: Path | None, recipe: str | None, names: dict[str, str | None], flags: dict[str, Any], settings: list[str]
+    file: Path | None,
+    recipe: str | None,
+    names: dict[str, str | None],
+    flags: dict[str, Any],
+    settings: list[str],
+    defaults: dict[str, dict[str, Any]] = {},  # noqa: B006  never written to
 ) -> Config:
     from ccigkit.commands.config import Config, parse_settings, read_recipe, read_toml
 
-    layers: list[tuple[str, Any]] = []
+    layers: list[tuple[str, Any]] = [("defaults", defaults)]
     if recipe:
         layers.append((f"recipe {recipe}", read_recipe(recipe)))
     if file:
