@@ -91,9 +91,9 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Way
 
-    from ccigkit.show.layout import layered, smooth
+    from ccigkit.show.layout import folded, layered, smooth
 
-    drawn = layered(graph)
+    drawn = folded(layered(graph))
     words: dict[str, Any] = {"parse_math": False, "family": fonts(*map(shown, graph.names), title)}
     figure = Figure(figsize=(max(4.5, drawn.width), drawn.height + (0.4 if title else 0.0)))
     axes = figure.add_axes((0.0, 0.0, 1.0, drawn.height / figure.get_figheight()))
