@@ -113,13 +113,13 @@ def folded(drawn: Layout) -> Layout:
     lefts = [0.0]
     for edges in crossing:
         lefts.append(lefts[-1] + drawn.width + GUTTER * (len(edges) + 1))
-    wide, high = lefts[-1] - GUTTER, 2 * MARGIN + STEP * (rows - 1)
+    wide, high = lefts[-1] - GUTTER, 2 * MARGIN + STEP * rows  # with a free row above all others
     if max(wide, high) >= max(drawn.width, drawn.height):
         return drawn
 
     def place(point: Point) -> Point:
         column, row = divmod(round((point[1] - MARGIN) / STEP), rows)
-        return lefts[column] + point[0], MARGIN + STEP * row
+        return lefts[column] + point[0], MARGIN + STEP * (row + 1)
 
     lanes = {
         (edge, column): lefts[column + 1] - GUTTER * (nth + 1)
@@ -131,8 +131,9 @@ def folded(drawn: Layout) -> Layout:
         arrows[edge] = [place(way[0])]
         for upper, lower in pairwise(way):
             if (column := at[upper[1]][0]) != at[lower[1]][0]:  # up again between the columns, a point for each layer
-                heights = (MARGIN + STEP * (row - 0.5) for row in range(rows - 1, 0, -1))
-                arrows[edge] += [(lanes[edge, column], height) for height in heights]
+                lane, top = lanes[edge, column], MARGIN + STEP / 2 * (crossing[column].index(edge) % 8) / 8
+                arrows[edge] += [(lane, MARGIN + STEP * (row + 0.5)) for row in range(rows - 1, -1, -1)]
+                arrows[edge] += [((lane + place(lower)[0]) / 2, top), (place(lower)[0], top + STEP / 8)]
             arrows[edge].append(place(lower))
     return Layout({name: place(point) for name, point in drawn.places.items()}, arrows, wide, high)
 
