@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from ccigkit.graph import find_cycle
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"

@@ -6,8 +6,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-
 from ccigkit.graph import CausalGraph
+
 from ccigkit.show.layout import Layout, layered
 
 LANE, LETTER = 0.4, 0.08

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ccigkit.attributes import Attribute, Attributes, Table
+from ccigkit.graph import CausalGraph
 
 from ccigkit import testing
-from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import DataError
-from ccigkit.graph import CausalGraph
 from ccigkit.metrics.disentanglement import (
     Array,
     Disentanglement,

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ccigkit.metrics.interventional import apart
+from ccigkit.attributes import Attribute, Attributes
+from ccigkit.images import to_float
 from torch.distributions import Normal
 
-from ccigkit.attributes import Attribute, Attributes
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError
-from ccigkit.images import to_float
 from ccigkit.metrics.cycles import Composition
+from ccigkit.metrics.interventional import apart
 from ccigkit.metrics.minimality import cld
 from ccigkit.metrics.protocol.distances import energy, frechet, kid, mmd, total_variation
 from ccigkit.metrics.protocol.pixels import l1, mse, psnr, ssim

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from ccigkit.interfaces import Split, SplitName
 from torch import Tensor
 
 from ccigkit import testing
@@ -18,7 +19,6 @@ from ccigkit.data.drawn.flow import Flow
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.data.drawn.scene import Rendered
 from ccigkit.errors import ConfigError
-from ccigkit.interfaces import Split, SplitName
 
 torch.set_num_threads(1)
 

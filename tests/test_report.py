@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ccigkit.graph import CausalGraph
 from PIL import Image
 
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.evaluation import evaluate
 from ccigkit.evaluation.exhibits import exhibit, sweep
 from ccigkit.evaluation.page import write_report
-from ccigkit.graph import CausalGraph
 from ccigkit.metrics.readers.predictor import predictor
 from ccigkit.show.drawings import curve_svg, graph_svg, verdicts
 from tests.browser import browse, needs_browser, screenshot

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ccigkit.attributes import Attribute, Table
+from ccigkit.interfaces import DataModule, Split
 from PIL import Image
 
-from ccigkit.attributes import Attribute, Table
 from ccigkit.commands.components import data_table
 from ccigkit.component.registry import build
-from ccigkit.interfaces import DataModule, Split
 from ccigkit.show.sheet import caption, correlations, fitted, save_sheet, wrapped
 from ccigkit.show.tables import attribute_table
 from tests.helpers import ccigkit
