@@ -38,7 +38,7 @@ from ccigkit.model import load_model, save_model
 from ccigkit.names import fault, heading, in_file_name, labels, number, one_line, quoted, setting, shown
 from ccigkit.show import progress, tables
 from ccigkit.show.drawings import graph_svg
-from ccigkit.show.layout import layered
+from ccigkit.show.layout import folded, layered
 from ccigkit.show.paper import Paper
 from ccigkit.show.sheet import correlations
 from ccigkit.show.terminal import plain, say
@@ -589,3 +589,23 @@ def test_a_broken_layer_keeps_causes_above_their_effects() -> None:
         assert all(upper[1] < lower[1] for upper, lower in pairwise(way))
     lowest = max(drawn.places[name][1] for name in names[:60])
     assert all(drawn.places[name][1] > lowest for name in names[60:])
+
+
+def test_a_chain_of_hundreds_is_folded_into_columns_that_can_be_read() -> None:
+    names, strengths = tuple(f"Attribute_{i}" for i in range(300)), np.diag(np.ones(299), 1)
+    long = layered(CausalGraph(names, strengths))
+    page = folded(long)
+    assert long.height > 300
+    assert max(page.width, page.height) < 40
+    assert len(set(page.places.values())) == 300
+    assert min(min(point) for way in page.arrows.values() for point in way) >= 0
+    assert max(x for way in page.arrows.values() for x, _ in way) <= page.width
+    assert max(y for way in page.arrows.values() for _, y in way) <= page.height
+    for (cause, effect), way in page.arrows.items():
+        assert (way[0], way[-1]) == (page.places[cause], page.places[effect])
+        assert not {*way[1:-1]} & {*page.places.values()}
+
+
+def test_a_graph_of_few_layers_is_in_one_piece() -> None:
+    drawn = layered(CausalGraph(("a", "b"), np.array([[0.0, 1.0], [0.0, 0.0]])))
+    assert folded(drawn) is drawn

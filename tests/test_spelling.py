@@ -15,6 +15,7 @@ from ccigkit.data.files.columns import read_table
 from ccigkit.data.files.rows import read_rows
 from ccigkit.data.files.spelling import word
 from ccigkit.errors import ConfigError, DataError
+from tests.helpers import ccigkit
 
 N = 12
 SIZES = [1.5, 2.25, -3.0, 0.5, 10.75, 2.5, 1.25, 0.125, 7.0, 12.5, 3.5, 8.25]
@@ -97,6 +98,21 @@ def test_codes_and_numbers_of_no_answer_are_told(column: Any) -> None:
         assert f"v has {odd} in 1 rows, far from all others; if that means a hole, write NA for it" in said
     _, said = column([*SIZES[:-1], 9])
     assert said == ""
+
+
+def test_codes_with_leading_zeros_are_words_where_they_are_categories(column: Any) -> None:
+    table, said = column(["01067", "1067", "04109"] * 4)
+    assert "v is read as numbers but has 01067" in said
+    table, said = column(["01067", "1067", "04109"] * 4, kinds={"v": "categorical"})
+    assert set(table.attributes[1].categories) == {"01067", "1067", "04109"}
+
+
+def test_many_attributes_are_told_to_take_long(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(205)]
+    rows = np.random.default_rng(0).normal(size=(210, 205)).round(3).astype(str)
+    (tmp_path / "t.csv").write_text("\n".join(map(",".join, [names, *rows])), encoding="utf-8")
+    done = ccigkit("graph", tmp_path / "t.csv", "--structure", "known", "structure.graph=celeba-smile")
+    assert "205 attributes: known may take minutes" in done.err
 
 
 def test_what_is_left_out_is_told_with_an_example(column: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -41,6 +42,7 @@ from ccigkit.structure.assess.sortability import r2_sortability, varsortability
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learned import Learned
 
+MANY = 200  # attributes, of which one may wait for a graph
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
 
 
@@ -48,6 +50,12 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale."""
     knowledge = config.knowledge.added_to(known, table.names)
     learner: StructureLearner = config["structure"].build({"names": table.names})
+    if len(table.names) > MANY:
+        warnings.warn(
+            f"{len(table.names)} attributes: {learner.name} may take minutes, or hours, as its time grows with their "
+            "cube or faster; data.attributes=[...] takes fewer, and --structure auto is among the quickest",
+            stacklevel=2,
+        )
     start = time.perf_counter()
     found = learner.learn(table, knowledge)
     hidden = found.confounded | knowledge.confounded

@@ -13,12 +13,12 @@ import numpy as np
 
 from ccigkit.causal.graph import CausalGraph, Matrix
 from ccigkit.names import one_line, shown
-from ccigkit.show.layout import Layout, Point, layered, smooth
+from ccigkit.show.layout import STEP, Layout, Point, folded, layered, smooth
 from ccigkit.show.paper import BLUE, GREY, INK, ORANGE, RED, WASH, WHITE, Paper
 
 Edge = tuple[str, str]
 
-STEP, ASIDE = 1.3, 0.3  # from one layer to the next, and of an arrow without a lane around what is between; inches
+ASIDE = 0.3  # of an arrow without a lane, around what is between; inches
 BOX = 0.17  # from the middle of a box to where its arrows end
 NARROWEST = 4.5  # of a picture
 POINTS = 120  # of a curve
@@ -49,7 +49,7 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         ...     ">ice</text>" in Path(folder, "graph.svg").read_text(encoding="utf-8")
         True
     """
-    drawn = layered(graph, step=STEP)
+    drawn = folded(layered(graph))
     paper = draw_graph(Paper(), drawn, strengths(graph, shares), hidden(graph))
     paper = _cut(paper, drawn, above=0.4 if title else 0.0)
     if shares is not None:
@@ -89,7 +89,7 @@ def hidden(graph: CausalGraph, truth: CausalGraph | None = None) -> dict[Edge, d
 
 def graph_svg(graph: CausalGraph, truth: CausalGraph | None, label: str) -> str:
     """A graph for an HTML page; beside a true one in the same places, its edges marked as `verdicts` has them."""
-    drawn = layered(truth or graph, step=STEP)
+    drawn = layered(truth or graph)
     looks: dict[Edge, dict[str, Any]] = {}
     for (cause, effect), kind in verdicts(graph, truth).items():
         words = f"edge {kind}: {one_line(cause)} → {one_line(effect)}: {kind}"

@@ -20,6 +20,8 @@ Neighbours = dict[Spot, list[Spot]]
 
 SWEEPS, STEPS = 24, 60  # to order the layers, and to move what stands in them
 PATIENCE = 150_000  # spots looked at in all sweeps; of a graph with very many there are fewer sweeps
+STEP, MARGIN = 1.3, 0.35  # from layer to layer, and above the first and below the last
+DEEPEST, GUTTER = 40, 0.25  # layers of a picture in one piece, and the room of an arrow from the end of one to the next
 WIDEST = 300  # letters that a layer has room for
 TOGETHER = 0.97  # of its distance from the middle, that a spot keeps at a step, so that parts do not drift away
 STRAIGHT = 4.0  # how much more an arrow's way through a layer counts than an attribute's place
@@ -41,8 +43,8 @@ def layered(
     letter: float = 0.08,
     beside: float = 0.5,
     lane: float = 0.4,
-    step: float = 1.3,
-    margin: float = 0.35,
+    step: float = STEP,
+    margin: float = MARGIN,
 ) -> Layout:
     """Causes above their effects, one layer per edge of the longest path, few crossings, no arrow across a name.
 
@@ -90,6 +92,50 @@ def layered(
         max(across[spot] + widths[spot] / 2 for spot in across),
         2 * margin + step * (len(rows) - 1),
     )
+
+
+def folded(drawn: Layout) -> Layout:
+    """Very many layers as columns beside each other, each read downwards, with room for the arrows between them.
+
+    As many columns as make the page about as wide as it is high; none where so many arrows go from one to the next that
+    it would not be smaller.
+    """
+    layers = 1 + round((drawn.height - 2 * MARGIN) / STEP)
+    columns = round((drawn.height / drawn.width) ** 0.5) if layers > DEEPEST else 1
+    if columns < 2:
+        return drawn
+    rows = -(-layers // columns)
+    at = {y: divmod(round((y - MARGIN) / STEP), rows) for way in drawn.arrows.values() for _, y in way}
+    crossing = [
+        [edge for edge, way in drawn.arrows.items() if at[way[0][1]][0] <= column < at[way[-1][1]][0]]
+        for column in range(columns)
+    ]
+    lefts = [0.0]
+    for edges in crossing:
+        lefts.append(lefts[-1] + drawn.width + GUTTER * (len(edges) + 1))
+    wide, high = lefts[-1] - GUTTER, 2 * MARGIN + STEP * rows  # with a free row above all others
+    if max(wide, high) >= max(drawn.width, drawn.height):
+        return drawn
+
+    def place(point: Point) -> Point:
+        column, row = divmod(round((point[1] - MARGIN) / STEP), rows)
+        return lefts[column] + point[0], MARGIN + STEP * (row + 1)
+
+    lanes = {
+        (edge, column): lefts[column + 1] - GUTTER * (nth + 1)
+        for column, edges in enumerate(crossing)
+        for nth, edge in enumerate(edges)
+    }
+    arrows = {}
+    for edge, way in drawn.arrows.items():
+        arrows[edge] = [place(way[0])]
+        for upper, lower in pairwise(way):
+            if (column := at[upper[1]][0]) != at[lower[1]][0]:  # up again between the columns, a point for each layer
+                lane, top = lanes[edge, column], MARGIN + STEP / 2 * (crossing[column].index(edge) % 8) / 8
+                arrows[edge] += [(lane, MARGIN + STEP * (row + 0.5)) for row in range(rows - 1, -1, -1)]
+                arrows[edge] += [((lane + place(lower)[0]) / 2, top), (place(lower)[0], top + STEP / 8)]
+            arrows[edge].append(place(lower))
+    return Layout({name: place(point) for name, point in drawn.places.items()}, arrows, wide, high)
 
 
 def levels(graph: CausalGraph, boxes: Mapping[str, float], widest: float) -> dict[str, int]:

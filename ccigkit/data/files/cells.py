@@ -17,6 +17,7 @@ from ccigkit.data.files.remarks import remarks
 from ccigkit.data.files.spelling import (
     COMMA,
     NUMBER,
+    PADDED,
     THOUSANDS,
     is_hole,
     is_number,
@@ -221,7 +222,8 @@ def as_attribute(
     if found is None:
         return _words(name, cells, kind, where)
     if kind == "categorical":
-        return _numbered(name, cells, found)
+        codes = not isinstance(cells, np.ndarray) and any(map(PADDED.fullmatch, words_of(cells)))  # 007 is not 7
+        return _words(name, cells, kind, where) if codes else _numbered(name, cells, found)
     signs = binary(found)
     if kind == "binary" and signs is None:
         distinct = np.unique(found)

@@ -112,7 +112,8 @@ class FileData(DataModule):
         wanted = "valid" if split == "test" and not (parts == "test").any() else split
         if not (parts == wanted).any():
             raise DataError(
-                f"{self.name}: none of the {len(rows.names)} images in {rows.images.place} is in the {split} split"
+                f"{self.name}: none of the {len(rows.names)} images in {rows.images.place} is in the {split} split; "
+                "bring more, or say otherwise which those are"
             )
         return rows.taken(parts == wanted)
 

@@ -23,10 +23,10 @@ def remarks(texts: AbstractSet[str], kind: Kind | None, attribute: Attribute, va
         if twice := [text for text in attribute.categories if alike[_folded(text)] > 1]:
             same = "categories that differ only in capitals, blanks or how accents are made"
             said.append(f"{name} has {same}: {', '.join(twice[:4])}")
-    is_code = kind is None and attribute.kind == "continuous"
-    if is_code and (padded := next((text for text in sorted(texts) if PADDED.fullmatch(text)), "")):
+    padded = sorted(text for text in texts if PADDED.fullmatch(text) and text not in attribute.categories)
+    if kind is None and padded:
         said.append(
-            f"{name} is read as numbers but has {padded}; codes are {setting('data.kinds', {name: 'categorical'})}"
+            f"{name} is read as numbers but has {padded[0]}; codes are {setting('data.kinds', {name: 'categorical'})}"
         )
     if attribute.kind == "continuous" and (odd := outlier(values)) is not None:
         said.append(
