@@ -24,7 +24,7 @@ from ccigkit.errors import DataError
 from ccigkit.metrics.base import ImageModel, Metric, Rewirable, Row
 from ccigkit.metrics.distribution import true_settings
 from ccigkit.metrics.graph import against, random_graph
-from ccigkit.metrics.protocol.answers import Abducted, Do, respondents, sample
+from ccigkit.metrics.protocol.answers import Abducted, Do, in_codes, respondents, sample
 from ccigkit.metrics.protocol.counterfactual import Kept
 from ccigkit.metrics.protocol.questions import ask, known_truth
 from ccigkit.metrics.readers.predictor import STEPS, Pictures, ReadsPictures, look
@@ -120,7 +120,7 @@ def answer(model: ImageModel, looked: Abducted, do: Do) -> Tensor:
 
     Of their codes u alone depends on the graph, and `predict` takes it anew from z.
     """
-    return looked.checked(model.predict(looked.codes, do))
+    return looked.checked(model.predict(looked.codes, in_codes(do, len(looked.values))))
 
 
 def alternatives(learned: CausalGraph, truth: CausalGraph, seed: int) -> Iterator[tuple[str, list[CausalGraph]]]:
