@@ -61,6 +61,10 @@ class DataModule(Component):
         """The training split's attributes, with their ranges and scales fitted."""
         return Table.fit(self.attributes, self.load("train").values, self.truth)
 
+    def typical(self, attribute: Attribute) -> Tensor:
+        """What each label of a binary attribute of the table means in a picture, as a degree [2]: the typical one."""
+        return attribute.to_value(torch.tensor(attribute.levels))
+
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.
 
@@ -107,14 +111,18 @@ class RenderedData(DataModule):
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
         """Attributes [n, d] that follow from the noise, with those in `do` held at the values given for them."""
 
+    def degrees(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
+        """Attributes [n, d] as they are drawn: `values`, but by degree where those are labels alone."""
+        return self.values(noise, do)
+
     @abstractmethod
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
         """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise only what is not in them is looked at."""
 
     def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
         """What the same noise gives under an intervention; with an empty one, the sample itself."""
-        values = self.values(noise, do)
-        return Split(self.draw(values, noise), values.double().numpy(), noise)
+        images = self.draw(self.degrees(noise, do), noise)
+        return Split(images, self.values(noise, do).double().numpy(), noise)
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
@@ -129,11 +137,17 @@ class RenderedData(DataModule):
         assert torch.equal(data.counterfactual(test.noise, {}).images, test.images), (
             "an empty do() is the sample itself"
         )
+        as_drawn = data.degrees(noise, {}).numpy()
         for attribute in data.table().attributes:
             value = attribute.low + 0.75 * (attribute.high - attribute.low)
             changed = data.counterfactual(noise, {attribute.name: value})
+            degrees = data.degrees(noise, {attribute.name: value}).numpy()
             reached = {attribute.name, *data.truth.descendants(attribute.name)}
             for j, other in enumerate(a.name for a in data.attributes):
-                same = np.array_equal(changed.values[:, j], factual.values[:, j])
+                # A label need not change where its degree does, and never does where its degree does not.
+                same = np.array_equal(degrees[:, j], as_drawn[:, j])
                 assert same != (other in reached), f"do({attribute.name}) changes what it causes, so {other} or not"
+                kept = np.array_equal(changed.values[:, j], factual.values[:, j])
+                assert kept or not same, f"do({attribute.name}) leaves the values of {other}, which is drawn as it was"
+            assert not np.array_equal(changed.values, factual.values), f"do({attribute.name}) changes the attributes"
             assert not torch.equal(changed.images, factual.images), f"do({attribute.name}) shows in the picture"

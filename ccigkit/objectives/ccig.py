@@ -16,7 +16,7 @@ from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.base import Batch, Phase
 from ccigkit.objectives.bidirectional import BidirectionalObjective
-from ccigkit.objectives.terms import Dependence, frozen, supervision
+from ccigkit.objectives.terms import Dependence, frozen, misread, supervision
 
 MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
 
@@ -52,7 +52,7 @@ class CCIG(BidirectionalObjective):
         clamp: bound on the f-divergences' weights, from 1/clamp to clamp.
         supervision: weight of the encoder's error on the attributes.
         reconstruction: weight of the squared error of G(E(x)).
-        cycle: weight of the squared error of E(G(z)) on the attributes, the encoder held fixed.
+        cycle: weight of how far E(G(z)) misreads the attributes, the encoder held fixed.
         invariance: weight of the squared error of E(G(z)) on the style, for which both answer.
         minimality: weight of the share of pixels that a counterfactual changes.
         bottleneck: weight of the style's information, its KL divergence from the prior in nats.
@@ -149,7 +149,7 @@ class CCIG(BidirectionalObjective):
             meant, kept = self.split(prior.detach())
             with frozen(self.encoder):
                 read, again_kept = self.split(self.encoder(self._through_noise(drawn)).mean)
-            terms["cycle"] = self.cycle * (read - meant).square().mean()
+            terms["cycle"] = self.cycle * misread(read, meant, model.attributes).mean()
         if self.invariance:
             _, told_kept = self.split(self.encoder(self._through_noise(drawn.detach())).mean)
             error = (again_kept - kept).square().mean() + (told_kept - kept).square().mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,24 +10,62 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.attributes import SURE, Attribute, Attributes
+
+
+def misread(z: Tensor, target: Tensor, attributes: Attributes) -> Tensor:
+    """How far readings z [b, d] are from what was meant, `target` [b, d], attribute by attribute [b, d].
+
+    Squared error, also of binary attributes seen as degrees. A label is read as the probability sigmoid(spread z +
+    center), and has its likelihood: the Kullback-Leibler divergence of that from the target's probability, as a share
+    of what the label tells. So 1 is a reading that knows no more than the rate, for a rare label as for any other, and
+    0 a perfect one. The target's probability is kept within `SURE`: a degree between the labels is meant as it stands,
+    so that a half smile is to be drawn as one, but beyond a label's level there is nothing more to say.
+    """
+    error = (z - target).square()
+    labels = [j for j, attribute in enumerate(attributes) if attribute.labelled]
+    if not labels:
+        return error
+    read, meant = (logits(latents, labels, attributes) for latents in (z, target))
+    wanted = meant.sigmoid().clamp(SURE, 1 - SURE)
+    lost = F.binary_cross_entropy_with_logits(read, wanted, reduction="none") - entropy(wanted)
+    told = torch.tensor([information(attributes[j]) for j in labels], device=z.device)
+    return error.index_copy(1, torch.tensor(labels, device=z.device), (lost / told).to(error.dtype))
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
-    """How far the encoder's z [b, d] are from the attributes' latents [b, d].
+    """How far the encoder's z [b, d] are from the attributes' latents [b, d]: what is `misread`.
 
-    Squared error, and for a binary attribute the cross entropy of the probabilities they stand for on top: near 0 and
-    1 the latent runs off to where the square alone would chase differences nobody can see.
+    For a binary attribute seen as degrees the cross entropy of the probabilities they stand for comes on top: near 0
+    and 1 the latent runs off to where the square alone would chase differences nobody can see.
     """
-    total = (z - latents).square().mean()
-    binary = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary"]
-    if binary:
-        spread = torch.tensor([attributes[j].spread for j in binary], device=z.device, dtype=z.dtype)
-        center = torch.tensor([attributes[j].center for j in binary], device=z.device, dtype=z.dtype)
-        logits, targets = z[:, binary] * spread + center, (latents[:, binary] * spread + center).sigmoid()
-        entropy = F.binary_cross_entropy(targets, targets)  # subtracted, so that a perfect reading scores 0
-        total = total + F.binary_cross_entropy_with_logits(logits, targets) - entropy
+    total = misread(z, latents, attributes).mean()
+    degrees = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary" and not attribute.labelled]
+    if degrees:
+        targets = logits(latents, degrees, attributes).sigmoid()
+        least = F.binary_cross_entropy(targets, targets)  # subtracted, so that a perfect reading scores 0
+        total = total + F.binary_cross_entropy_with_logits(logits(z, degrees, attributes), targets) - least
     return total
+
+
+def logits(z: Tensor, columns: list[int], attributes: Attributes) -> Tensor:
+    """The logits [b, n] that latents z [b, d] stand for, of some columns that are binary."""
+    spread = torch.tensor([attributes[j].spread for j in columns], device=z.device, dtype=z.dtype)
+    center = torch.tensor([attributes[j].center for j in columns], device=z.device, dtype=z.dtype)
+    return z[:, columns] * spread + center
+
+
+def information(label: Attribute) -> float:
+    """What a label of the table tells, in nats: its entropy, less what it leaves open by not being `SURE`."""
+    rate = (label.center / math.log(1 / SURE - 1) + 1) / 2  # the center is the mean of the labels' logits
+    seen, least = torch.tensor([SURE + rate * (1 - 2 * SURE), SURE], dtype=torch.float64)
+    return float(entropy(seen) - entropy(least))
+
+
+def entropy(probability: Tensor) -> Tensor:
+    """The entropy of yes or no at these probabilities, in nats."""
+    both: Tensor = torch.special.entr(probability) + torch.special.entr(1 - probability)
+    return both
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from ccigkit.training.batches import batch_rows, read_batch
 from ccigkit.training.devices import choose_device, choose_dtype
 
 T = TypeVar("T")
-STEPS, BATCH, RATE, DECAY, VERSION = 1200, 64, 2e-3, 0.01, 1
+STEPS, BATCH, RATE, DECAY = 1200, 64, 2e-3, 0.01
+VERSION, OF_LABELS = 1, 2  # of how it is trained, where no attribute is a label and where one is
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def predictor(
 
 def predictor_hash(data: DataModule, *, seed: int = 0, steps: int = STEPS) -> str:
     """What `predictor` would give as its fingerprint, without reading or training it."""
-    return fingerprint(data.load("train"), data.table().attributes.to_json(), seed, steps, BATCH, RATE, VERSION)
+    attributes = data.table().attributes
+    version = OF_LABELS if any(attribute.labelled for attribute in attributes) else VERSION
+    return fingerprint(data.load("train"), attributes.to_json(), seed, steps, BATCH, RATE, version)
 
 
 def look(read: Predictor, images: Tensor) -> View:
