@@ -19,15 +19,15 @@ def misread(z: Tensor, target: Tensor, attributes: Attributes) -> Tensor:
     Squared error, also of binary attributes seen as degrees. A label is read as the probability sigmoid(spread z +
     center), and has its likelihood: the Kullback-Leibler divergence of that from the target's probability, as a share
     of what the label tells. So 1 is a reading that knows no more than the rate, for a rare label as for any other, and
-    0 a perfect one. The target's probability is kept within `SURE`: a degree between the labels is meant as it stands,
-    so that a half smile is to be drawn as one, but beyond a label's level there is nothing more to say.
+    0 a perfect one. A target between the labels is meant as it stands, so that a half smile is to be drawn as one; from
+    a label's level on, how far makes hardly any difference.
     """
     error = (z - target).square()
     labels = [j for j, attribute in enumerate(attributes) if attribute.labelled]
     if not labels:
         return error
     read, meant = (logits(latents, labels, attributes) for latents in (z, target))
-    wanted = meant.sigmoid().clamp(SURE, 1 - SURE)
+    wanted = meant.sigmoid()
     lost = F.binary_cross_entropy_with_logits(read, wanted, reduction="none") - entropy(wanted)
     told = torch.tensor([information(attributes[j]) for j in labels], device=z.device)
     return error.index_copy(1, torch.tensor(labels, device=z.device), (lost / told).to(error.dtype))
