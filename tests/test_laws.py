@@ -19,6 +19,7 @@ from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
 from ccigkit.component.registry import registry
+from ccigkit.data.drawn.faces import Faces
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph, Knowledge
@@ -40,7 +41,7 @@ from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.ccig import CCIG
 from ccigkit.objectives.dear import DEAR
-from ccigkit.objectives.terms import Dependence, supervision
+from ccigkit.objectives.terms import Dependence, misread, supervision
 from ccigkit.structure.learners.known import Known
 from ccigkit.structure.learners.notears import Notears
 from tests.celeba_folder import write_celeba
@@ -524,6 +525,48 @@ def test_supervision_is_zero_at_a_perfect_reading_and_nowhere_else(kind: str) ->
     assert float(gradient.abs().max()) < 1e-6
     for error in (-0.5, 0.5):
         assert float(supervision(latents + error, latents, attributes)) > 0.1
+
+
+def label_at(rate: float) -> Attributes:
+    """A label that this share of a table's rows carries."""
+    rows = torch.arange(1000) < round(1000 * rate)
+    return Table.fit([Attribute("yes", "binary")], rows.double().numpy()[:, None]).attributes
+
+
+@pytest.mark.parametrize("rate", [0.025, 0.3, 0.5, 0.9])
+def test_who_knows_a_labels_rate_alone_misreads_it_by_one(rate: float) -> None:
+    attributes = label_at(rate)
+    latents = attributes.to_latent((torch.arange(1000) < 1000 * rate).double()[:, None])
+    constant = (torch.full_like(latents, float(z)) for z in torch.linspace(-8, 8, 999))
+    best = min(float(misread(z, latents, attributes).mean()) for z in constant)
+    assert best == pytest.approx(1, abs=0.01)
+    assert misread(latents, latents, attributes).abs().max() < 1e-6
+
+
+def test_a_rare_label_costs_less_than_its_square_where_it_is_read_for_what_it_is() -> None:
+    attributes = label_at(0.025)  # its level is at +6.2
+    sure = torch.tensor([[attributes[0].levels[1]]])
+    for off in (-0.9, 2.0, 5.0):  # read as 94 % and more
+        assert float(misread(sure + off, sure, attributes)) < 0.5 * off**2
+    z = torch.tensor([[9.0]], requires_grad=True)
+    (pull,) = torch.autograd.grad(misread(z, sure, attributes).sum(), z)
+    assert float(pull) < 0.4  # against 5.6 of the square
+
+
+def test_degrees_and_numbers_are_misread_by_squares() -> None:
+    attributes = Pendulum(n=60, size=32).table().attributes
+    faces = Faces(n=60, size=32).table().attributes
+    for among in (attributes, faces):
+        z, target = torch.randn(2, 16, len(among), generator=torch.Generator().manual_seed(0))
+        assert torch.equal(misread(z, target, among), (z - target).square())
+        total = (z - target).square().mean()
+        if among is faces:
+            logits, meant = (
+                torch.stack([x[:, j] * a.spread + a.center for j, a in enumerate(among)], dim=1) for x in (z, target)
+            )
+            read = torch.distributions.Bernoulli(logits=logits)
+            total = total + torch.distributions.kl_divergence(torch.distributions.Bernoulli(logits=meant), read).mean()
+        assert float(supervision(z, target, among)) == pytest.approx(float(total), rel=1e-4)
 
 
 @pytest.mark.parametrize("binary", [False, True])

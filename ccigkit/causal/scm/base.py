@@ -160,6 +160,12 @@ class SCM(Component, nn.Module):
         levels = torch.linspace(0, 1, len(self.quantiles), device=z.device)
         self.quantiles.copy_(torch.quantile(self.abduct(z, adjacency), levels, dim=0))
 
+    def calibrate(self, z: Tensor, latents: Tensor) -> None:
+        """Take from an encoder's readings z [n, d] of rows, latents [n, d], at which degrees it reads labels.
+
+        An SCM to which a degree is a number like any other need not know.
+        """
+
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
         scm = build(4)
