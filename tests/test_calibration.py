@@ -23,7 +23,6 @@ from ccigkit.model.calibration import (
     tempered,
     warmed,
 )
-from ccigkit.objectives.terms import Readings
 from ccigkit.testing import toy_model
 from tests.helpers import TINY, ccigkit
 
@@ -84,17 +83,6 @@ def test_an_scm_learns_at_which_degrees_its_encoder_reads() -> None:
     moved = {n for n, b in model.scm.named_buffers() if not torch.equal(b, before[n])}
     assert moved == {"families.0.knots"}
     assert len(calibrations(model, data.load("train"))) == 11
-
-
-def test_the_last_readings_are_kept_and_no_more() -> None:
-    readings = Readings(2, rows=10)
-    rows = torch.arange(28.0).view(14, 2)
-    for batch in rows[:12].split(4):
-        readings.add(batch, -batch)
-    read, meant = readings.last()
-    assert sorted(read[:, 0].tolist()) == rows[2:12, 0].tolist()
-    assert torch.equal(meant, -read)
-    assert len(Readings(2).last()[0]) == 0
 
 
 def test_degrees_have_no_calibration() -> None:

@@ -16,7 +16,7 @@ from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
 from ccigkit.objectives.base import Batch, Phase
 from ccigkit.objectives.bidirectional import BidirectionalObjective
-from ccigkit.objectives.terms import Dependence, Readings, frozen, misread, supervision
+from ccigkit.objectives.terms import Dependence, frozen, misread, supervision
 
 MOVED = 0.15  # a change of a pixel, of 2 from black to white, from which on `minimality` charges hardly more
 
@@ -97,13 +97,10 @@ class CCIG(BidirectionalObjective):
         self.interventional, self.mechanism = interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
         self._dependence = Dependence(latents, size)
-        labelled = any(attribute.labelled for attribute in model.attributes)
-        self._readings = Readings(model.image.size) if labelled else None
         self._pairs: Pairs | None = None
 
     def parts(self) -> dict[str, nn.Module]:
-        kept = {"dependence": self._dependence}  # nothing to descend, but a state to resume from
-        return super().parts() | kept | ({"readings": self._readings} if self._readings else {})
+        return super().parts() | {"dependence": self._dependence}  # nothing to descend, but a state to resume from
 
     def rates(self) -> Mapping[str, float]:
         slow = {"scm": self.scm_rate, "structure": self.scm_rate}
@@ -121,8 +118,6 @@ class CCIG(BidirectionalObjective):
     def between(self, step: int) -> None:
         if self.mechanism and step % 100 == 0:
             self.model.scm.fit_noise(some(self.latents), self.model.structure.adjacency().detach())
-        if self._readings and step % 100 == 0:
-            self.model.scm.calibrate(*self._readings.last())
         if step % 200 == 0:
             self.model.structure.tighten()
 
@@ -134,8 +129,6 @@ class CCIG(BidirectionalObjective):
         encoded = self.encoder(self._through_noise(batch.image))
         latent = encoded.rsample()
         z, mean = self.split(encoded.mean)
-        if self._readings:
-            self._readings.add(z, batch.attributes)
         terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
         if self.bottleneck:
             _, std = self.split(encoded.stddev)

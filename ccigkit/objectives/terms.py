@@ -109,33 +109,6 @@ class Dependence(nn.Module):
         return dependence
 
 
-class Readings(nn.Module):
-    """The last readings z [m, d] of training images, and their attributes' latents [m, d]; a state to resume from."""
-
-    read: Tensor
-    meant: Tensor
-    seen: Tensor
-
-    def __init__(self, d: int, rows: int = 1024) -> None:
-        super().__init__()
-        self.register_buffer("read", torch.zeros(rows, d))
-        self.register_buffer("meant", torch.zeros(rows, d))
-        self.register_buffer("seen", torch.tensor(0))
-
-    @torch.no_grad()
-    def add(self, z: Tensor, latents: Tensor) -> None:
-        """Take in a batch [b, d] of both, over the oldest."""
-        start = int(self.seen)
-        at = torch.arange(start, start + len(z), device=z.device) % len(self.read)
-        self.read[at], self.meant[at] = z.to(self.read), latents.to(self.meant)
-        self.seen += len(z)
-
-    def last(self) -> tuple[Tensor, Tensor]:
-        """Both [m, d], as far as there are any."""
-        n = min(int(self.seen), len(self.read))
-        return self.read[:n], self.meant[:n]
-
-
 def products(latents: Tensor) -> Tensor:
     """Latents [n, d] and all their products by twos, [n, d + d (d + 1) / 2]."""
     first, second = torch.triu_indices(latents.shape[1], latents.shape[1], device=latents.device)
