@@ -567,6 +567,12 @@ def test_a_rare_label_costs_less_than_its_square_where_it_is_read_for_what_it_is
     assert float(pull) < 0.4  # against 5.6 of the square
 
 
+def test_supervision_holds_a_label_at_its_level_where_its_likelihood_is_flat() -> None:
+    attributes = label_at(0.5)
+    sure = torch.tensor([[attributes[0].levels[1]]])
+    assert float(misread(sure + 0.5, sure, attributes)) < 0.1 < float(supervision(sure + 0.5, sure, attributes))
+
+
 def test_degrees_and_numbers_are_misread_by_squares() -> None:
     attributes = Pendulum(n=60, size=32).table().attributes
     faces = Faces(n=60, size=32).table().attributes

@@ -34,12 +34,18 @@ def misread(z: Tensor, target: Tensor, attributes: Attributes) -> Tensor:
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
-    """How far the encoder's z [b, d] are from the attributes' latents [b, d]: what is `misread`.
+    """How far the encoder's z [b, d] are from the attributes' latents [b, d]: what is `misread`, and on top of it
 
-    For a binary attribute seen as degrees the cross entropy of the probabilities they stand for comes on top: near 0
-    and 1 the latent runs off to where the square alone would chase differences nobody can see.
+    for a binary attribute seen as degrees the cross entropy of the probabilities they stand for: near 0 and 1 the
+    latent runs off to where the square alone would chase differences nobody can see;
+
+    for a label the square: its likelihood is flat beyond a level, readings would drift out, and do() at the level
+    would then set less than what is typical.
     """
     total = misread(z, latents, attributes).mean()
+    labels = [j for j, attribute in enumerate(attributes) if attribute.labelled]
+    if labels:
+        total = total + (z - latents)[:, labels].square().sum(dim=1).mean() / len(attributes)
     degrees = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary" and not attribute.labelled]
     if degrees:
         targets = logits(latents, degrees, attributes).sigmoid()

@@ -22,7 +22,7 @@ from ccigkit.training.devices import choose_device, choose_dtype
 
 T = TypeVar("T")
 STEPS, BATCH, RATE, DECAY = 1200, 64, 2e-3, 0.01
-VERSION, OF_LABELS = 1, 2  # of how it is trained, where no attribute is a label and where one is
+VERSION, OF_LABELS = 1, 3  # of how it is trained, where no attribute is a label and where one is
 
 
 @dataclass(frozen=True)
