@@ -76,6 +76,8 @@ class Oracle(Unchanging):
     def drawn(self, do: Mapping[str, float | Tensor], n: int) -> dict[str, Tensor]:
         """The values [n] that the renderer draws for a `do` in a person's words."""
         return {
-            name: as_drawn(self.attributes[self.attributes.index(name)], torch.as_tensor(value).float().expand(n))
+            name: as_drawn(
+                self.attributes[self.attributes.index(name)], torch.as_tensor(value).float().expand(n), self.data
+            )
             for name, value in do.items()
         }

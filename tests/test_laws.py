@@ -19,6 +19,7 @@ from ccigkit.attributes import Attribute, Attributes, Table
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
 from ccigkit.component.registry import registry
+from ccigkit.data.drawn.faces import Faces
 from ccigkit.data.drawn.pendulum import Pendulum
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph, Knowledge
@@ -243,6 +244,19 @@ class Unfaithful(Pendulum):
         return values
 
 
+class Mislabelled(Faces):
+    """One whose labels are not the sides of its degrees."""
+
+    name = "broken"
+
+    def __init__(self) -> None:
+        super().__init__(n=60, size=32, labels="hard")
+
+    def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
+        degrees = self.degrees(noise, do)
+        return (degrees > 0.7).to(degrees)
+
+
 class Shuffled(Pendulum):
     """One with other rows at every call."""
 
@@ -279,6 +293,7 @@ class Wordless(Metric):
         (Noisy, "deterministic"),
         (Blind, "looks at the latent"),
         (Unfaithful, "changes what it causes"),
+        (Mislabelled, "a label is whether its degree is above a half"),
         (Shuffled, "the same rows at every call"),
         (Wordless, "returns rows"),
     ],

@@ -48,6 +48,8 @@ def changed(factual: Split, other: Split) -> Tensor:
         (Pendulum, {"noise": 0.0}),
         (Faces, {"noise": 0.0}),
         (Faces, {"confounder": 0.7, "shortcut": 0.9}),
+        (Faces, {"labels": "hard"}),
+        (Faces, {"labels": "hard", "wrong": 0.2, "noise": 0.0}),
     ],
 )
 def test_every_variant_keeps_the_laws(kind: type[Rendered], options: dict[str, object]) -> None:
@@ -257,3 +259,55 @@ def test_a_shortcut_is_in_the_training_images_alone() -> None:
 def test_an_impossible_option_is_refused_with_its_value(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(options))}={next(iter(options.values())):g}"):
         Faces(**options)  # type: ignore[arg-type]
+
+
+# --- labels alone -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_hard_labels_are_said_of_the_same_pictures(split: SplitName) -> None:
+    degrees, labels = Faces(n=100, size=32).load(split), Faces(n=100, size=32, labels="hard").load(split)
+    assert torch.equal(degrees.images, labels.images)
+    assert np.array_equal(labels.values, degrees.values > 0.5)
+
+
+def test_hard_labels_are_seen_as_labels_and_degrees_stay_at_hand() -> None:
+    data = Faces(n=100, size=32, labels="hard")
+    test = data.load("test")
+    assert test.noise is not None
+    assert all(attribute.labelled for attribute in data.table().attributes)
+    assert np.array_equal(data.degrees(test.noise, {}) > 0.5, test.values)
+    assert data.degrees(test.noise, {}).unique().numel() > 200
+
+
+def test_the_wrong_labels_are_as_many_as_asked_for_and_the_truth_has_none() -> None:
+    data = Faces(n=6000, size=32, labels="hard", wrong=0.05)
+    noise = data.sample_noise(6000, torch.Generator().manual_seed(0))  # that of the training split
+    right = data.values(noise, {}).numpy()
+    wrong = data.table().values != right
+    assert wrong.mean() == pytest.approx(0.05, abs=0.003)
+    assert np.abs(np.corrcoef(wrong.T) - np.eye(11)).max() < 0.06  # each by itself
+    test = Faces(n=100, size=32, labels="hard", wrong=0.2).load("test")
+    assert test.noise is not None
+    assert (test.values != data.values(test.noise, {}).numpy()).any()
+
+
+def test_a_label_that_is_set_means_its_typical_degree() -> None:
+    data = Faces(n=500, size=32, labels="hard", wrong=0.3)
+    noise = data.sample_noise(500, torch.Generator().manual_seed(0))
+    hidden = data.degrees(noise, {})
+    for j, attribute in enumerate(data.table().attributes):
+        for label in (0, 1):
+            median = hidden[(hidden[:, j] > 0.5) == label, j].median()
+            assert data.typical(attribute)[label] == pytest.approx(float(median), abs=1e-5)
+            held = data.degrees(noise, {attribute.name: torch.full((500,), label)})[:, j]  # codes, as a model is asked
+            assert torch.allclose(held, median)
+            assert (data.values(noise, {attribute.name: float(label)})[:, j] == label).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [({"wrong": 0.1}, "data.labels=hard"), ({"labels": "hard", "wrong": 0.5}, "0.5")]
+)
+def test_impossible_shares_of_wrong_labels_are_refused(options: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Faces(n=100, size=32, **options)  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ torch.set_num_threads(1)
 
 STEPS, STOP = 7, 4
 QUICK_GAE = ("structure.name=gae", "structure.rounds=2", "structure.steps=20")
+LABELS = ("data.name=faces", "data.labels=hard", "structure.name=known", "scm.name=mixed")
 TRAININGS = {
     "ccig, freeze": ("objective.name=ccig", "train.schedule=freeze"),
     "ccig, finetune": ("objective.name=ccig", "train.schedule=finetune"),
@@ -41,6 +42,7 @@ TRAININGS = {
     "ccig, joint golem": ("objective.name=ccig", "structure.name=golem", "train.schedule=joint"),
     "ccig, joint gae": ("objective.name=ccig", "train.schedule=joint", *QUICK_GAE),
     "ccig, resnet, linear": ("objective.name=ccig", "scm.name=linear", "backbone.name=resnet", "backbone.width=8"),
+    "ccig, labels": ("objective.name=ccig", *LABELS),
     "dear, freeze": ("objective.name=dear", "train.schedule=freeze"),
     "dear, finetune": ("objective.name=dear", "train.schedule=finetune"),
     "dear, joint notears": ("objective.name=dear", "structure.name=notears", "train.schedule=joint"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from ccigkit.component.registry import Assembly, registry
 from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError
 from ccigkit.files import write_json, write_text
+from ccigkit.model.calibration import calibrations, fit_degrees
 from ccigkit.model.files import save_model
 from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.base import Objective
 from ccigkit.show.drawings import save_graph
 from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
-from ccigkit.show.tables import describe_graph, facts_table
+from ccigkit.show.tables import describe_graph, facts_table, rows_table
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit.structure.base import JointStructureLearner
@@ -115,12 +116,16 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
 def finish(experiment: Experiment, console: Console) -> CausalImageModel:
     """Keep the finished model, with its pictures and figures."""
     run, model = experiment.run, experiment.export()
+    fit_degrees(model, experiment.data, experiment.table)
     save_model(model, run.folder, experiment.config.tables)
     show_in_run(run, model.graph, f"{experiment.learned.learner.name}, after training with the images")
     interventions_picture(model, experiment.data, run.folder / "interventions.png")
     facts = summary(model, experiment.config, run, experiment.data.truth)
-    write_json(run.folder / "metrics.json", facts)
+    read = [asdict(one) for one in calibrations(model, experiment.data.load("test"))]
+    write_json(run.folder / "metrics.json", facts | ({"calibration": read} if read else {}))
     console.print(facts_table(facts, "What was learned"))
+    if read:
+        console.print(rows_table(read, "Calibration error of labels, on test images", digits=3))
     say(console, f"pictures: interventions.png, graph.png and samples/ in {run.folder}")
     return model
 

@@ -71,6 +71,10 @@ class DataModule(Component):
         """The training split's attributes, with their ranges and scales fitted."""
         return Table.fit(self.attributes, self.load("train").values, self.truth)
 
+    def typical(self, attribute: Attribute) -> Tensor:
+        """What each label of a binary attribute of the table means in a picture, as a degree [2]: the typical one."""
+        return attribute.to_value(torch.tensor(attribute.levels))
+
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.
 
@@ -130,6 +134,10 @@ class RenderedData(DataModule):
             do: what is set, {attribute: value in own units, one or [n]}.
         """
 
+    def degrees(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
+        """Attributes [n, d] as they are drawn: `values`, but by degree where those are labels alone."""
+        return self.values(noise, do)
+
     @abstractmethod
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
         """Images [n, c, h, w] as uint8 of attributes [n, d]; of the noise, only the columns that no attribute has.
@@ -153,8 +161,8 @@ class RenderedData(DataModule):
             >>> data.counterfactual(noise, {"angle": 0.5}).values[:, 0].round(2).tolist()
             [0.5, 0.5]
         """
-        values = self.values(noise, do)
-        return Split(self.draw(values, noise), values.double().numpy(), noise)
+        images = self.draw(self.degrees(noise, do), noise)
+        return Split(images, self.values(noise, do).double().numpy(), noise)
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
@@ -169,11 +177,22 @@ class RenderedData(DataModule):
         assert torch.equal(data.counterfactual(test.noise, {}).images, test.images), (
             "an empty do() is the sample itself"
         )
-        for attribute in data.table().attributes:
-            value = attribute.low + 0.75 * (attribute.high - attribute.low)
-            changed = data.counterfactual(noise, {attribute.name: value})
+        attributes = data.table().attributes
+        for attribute in attributes:
+            do = {attribute.name: attribute.low + 0.75 * (attribute.high - attribute.low)}
+            changed = data.counterfactual(noise, do)
+            before, after = data.degrees(noise, {}), data.degrees(noise, do)
             reached = {attribute.name, *data.truth.descendants(attribute.name)}
-            for j, other in enumerate(a.name for a in data.attributes):
-                same = np.array_equal(changed.values[:, j], factual.values[:, j])
-                assert same != (other in reached), f"do({attribute.name}) changes what it causes, so {other} or not"
+            for j, other in enumerate(attributes):
+                kept = np.array_equal(changed.values[:, j], factual.values[:, j])
+                same = torch.equal(after[:, j], before[:, j])
+                if other.labelled:  # a label need not change where its degree does, and says nothing but its side
+                    assert kept or not same, f"do({attribute.name}) leaves the label of {other.name} with its degree"
+                    side = (torch.as_tensor(changed.values[:, j]) > 0.5) == (after[:, j] > 0.5)
+                    assert side.all(), f"a label is whether its degree is above a half, so that of {other.name}"
+                else:
+                    same = kept
+                assert same != (other.name in reached), (
+                    f"do({attribute.name}) changes what it causes, so {other.name} or not"
+                )
             assert not torch.equal(changed.images, factual.images), f"do({attribute.name}) shows in the picture"

@@ -150,7 +150,7 @@ def seeing(model: ImageModel, data: DataModule, read: Predictor) -> list[Seeing]
         if not graph.parents(attribute.name):
             continue
         asked = settings(attribute)[-1]
-        drawn = as_drawn(attribute, torch.full((MANY,), asked))
+        drawn = as_drawn(attribute, torch.full((MANY,), asked), data)
         mixed = torch.randperm(len(train), generator=torch.Generator().manual_seed(j))
         near = mixed[(values[mixed, j] - drawn[0]).abs().argsort(stable=True)[:MANY]]
         made = torch.cat([*sample(model, MANY, {attribute.name: asked}, seed=0)])
@@ -217,7 +217,7 @@ def effects(model: ImageModel, data: DataModule, read: Predictor) -> list[Effect
         noise = test.noise[spread(len(test), MANY)]
         true = []
         for a in read.attributes:
-            ends = (as_drawn(a, torch.full((len(noise),), at)) for at in (settings(a)[0], settings(a)[-1]))
+            ends = (as_drawn(a, torch.full((len(noise),), at), data) for at in (settings(a)[0], settings(a)[-1]))
             true.append(moved(read, *(to_float(data.counterfactual(noise, {a.name: end}).images) for end in ends)))
         found.append(Effects("in the true pictures", names, torch.stack(true)))
     return found

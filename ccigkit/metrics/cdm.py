@@ -67,7 +67,7 @@ def ends(attribute: Attribute) -> tuple[float, float]:
 def at_end(question: Question, value: float) -> Question:
     """The same question with the attribute of all images set to one value."""
     asked = torch.full_like(question.asked, value)
-    return replace(question, asked=asked, drawn=as_drawn(question.attribute, asked))
+    return replace(question, asked=asked, drawn=as_drawn(question.attribute, asked, question.data))
 
 
 def bounds(change: Tensor, groups: dict[str, list[int]]) -> dict[str, float]:

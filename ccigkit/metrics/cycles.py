@@ -140,4 +140,4 @@ class Reversibility(Cycles):
         return edit(there, changed, {question.name: question.own})
 
     def last(self, question: Question) -> Do:
-        return {question.name: as_drawn(question.attribute, question.own)}
+        return {question.name: as_drawn(question.attribute, question.own, question.data)}

@@ -92,7 +92,7 @@ def true_settings(read: Predictor, data: RenderedData, n: int, generator: torch.
     """Every attribute at every one of its settings, with two true samples of n images each."""
     for j, attribute in enumerate(read.attributes):
         for asked in settings(attribute):
-            drawn = as_drawn(attribute, torch.full((n,), asked))
+            drawn = as_drawn(attribute, torch.full((n,), asked), data)
             true, again = (
                 look(read, data.counterfactual(noise, {attribute.name: drawn}).images)
                 for noise in data.sample_noise(2 * n, generator).chunk(2)

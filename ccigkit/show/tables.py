@@ -140,19 +140,19 @@ def facts_table(facts: Mapping[str, Any], title: str) -> Table:
     return made
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def rows_table(rows: Sequence[Mapping[str, Any]], title: str, digits: int = 2) -> Table:
     """Rows of figures as a table, a dash for what could not be measured."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     made = new_table(title=title)
     for key in keys:
         add_column(made, key, justify="left" if isinstance(rows[0].get(key), str) else "right")
     for figures in rows:
-        add_row(made, *(_figure(figures.get(key, "")) for key in keys))
+        add_row(made, *(_figure(figures.get(key, ""), digits) for key in keys))
     return made
 
 
-def _figure(value: object) -> str:
-    return "-" if value != value else f"{value:.2f}" if isinstance(value, float) else str(value)
+def _figure(value: object, digits: int) -> str:
+    return "-" if value != value else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def attribute_table(data: DataModule) -> Table:

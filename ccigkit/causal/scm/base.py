@@ -230,6 +230,12 @@ class SCM(Component, nn.Module):
         """The columns that are confounded with some other."""
         return torch.tensor(sorted({j for pair in self._pairs for j in pair}), device=self.quantiles.device)
 
+    def calibrate(self, z: Tensor, latents: Tensor) -> None:
+        """Take from an encoder's readings z [n, d] of rows, latents [n, d], at which degrees it reads labels.
+
+        An SCM to which a degree is a number like any other need not know.
+        """
+
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
         scm = build(4)

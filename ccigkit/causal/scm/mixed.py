@@ -259,7 +259,6 @@ class MixedSCM(SCM):
 
     @torch.no_grad()
     def calibrate(self, z: Tensor, latents: Tensor) -> None:
-        """Take the degrees at which labels are read from an encoder's readings z [b, d] of labelled rows [b, d]."""
         for family in self._families():
             if isinstance(family, Labels):
                 levels = family.ladder.level(latents[:, family.columns].double())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.data.base import SplitName
 from ccigkit.data.drawn.faces_drawing import ATTRIBUTES, IDENTITY, draw_faces
+from ccigkit.data.drawn.labels import Degrees, HardLabels
 from ccigkit.data.drawn.scene import Rendered, Scene, held, refuse_negative
 from ccigkit.errors import ConfigError
 
@@ -106,6 +108,8 @@ class Faces(Rendered):
             the true graph then has their "<->".
         shortcut: how surely, from 0 to 1, a training image that smiles has a warm background and another a cold one;
             in test images background and smile are independent.
+        labels: degree, or hard: the table says yes or no, as tables of photographs do, and the degrees stay hidden.
+        wrong: share of the hard labels that are the wrong one, in both splits; true answers are without such errors.
         seed: seed of the images.
     """
 
@@ -120,13 +124,29 @@ class Faces(Rendered):
         noise: float = NOISE,
         confounder: float = 0.0,
         shortcut: float = 0.0,
+        labels: Literal["degree", "hard"] = "degree",
+        wrong: float = 0.0,
         seed: int = 0,
     ) -> None:
         for option, value in (("confounder", confounder), ("shortcut", shortcut)):
             if not 0 <= value <= 1:
                 raise ConfigError(f"data.{option}={value:g} is a share: it must be between 0 and 1")
         refuse_negative(noise)
-        super().__init__(FacesScene(noise, confounder, shortcut), n, size, seed)
+        if wrong and labels == "degree":
+            raise ConfigError(f"data.wrong={wrong:g} is a share of wrong labels; it needs data.labels=hard")
+        scene = FacesScene(noise, confounder, shortcut)
+        super().__init__(scene, n, size, seed, saying(labels, scene, n, wrong, seed))
+
+
+def saying(labels: str, scene: Scene, n: int, wrong: float, seed: int) -> Degrees:
+    """What the table of n training pictures of a scene says of them."""
+    if labels == "degree":
+        return Degrees()
+
+    def hidden() -> Tensor:
+        return scene.values(scene.split_noise("train", n, seed).double(), {})
+
+    return HardLabels(hidden, tuple(a.name for a in scene.attributes), wrong, seed)
 
 
 def leaning(place: Tensor, upper: Tensor, strength: float) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from ccigkit.causal.attributes import Attribute, Table
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.data.base import RenderedData, Split, SplitName
 from ccigkit.data.drawn.canvas import in_chunks
+from ccigkit.data.drawn.labels import Degrees
 from ccigkit.errors import ConfigError
 
 
@@ -69,39 +70,48 @@ def refuse_negative(noise: float) -> None:
 
 
 class Rendered(RenderedData):
-    """A scene's pictures, `size` pixels a side, in two splits."""
+    """A scene's pictures, `size` pixels a side, in two splits; what its table says of degrees, `labels` says."""
 
-    def __init__(self, scene: Scene, n: int, size: int, seed: int) -> None:
+    def __init__(self, scene: Scene, n: int, size: int, seed: int, labels: Degrees | None = None) -> None:
         if n < 10:
             raise ConfigError(f"data.n={n} must be at least 10")
         if not 16 <= size <= 512:
             raise ConfigError(f"data.size={size} must be between 16 and 512 pixels")
-        self.scene, self.n, self.size, self.seed = scene, n, size, seed
+        self.scene, self.n, self.size, self.seed, self.said = scene, n, size, seed, labels or Degrees()
         self.attributes, self.truth, self.knowledge = scene.attributes, scene.truth, scene.knowledge
         self.image_shape = (scene.channels, size, size)
         self._drawn: dict[SplitName, Split] = {}
 
     def load(self, split: SplitName) -> Split:
         if split not in self._drawn:
-            self._drawn[split] = self.counterfactual(self._noise(split), {})
+            drawn = self.counterfactual(self._noise(split), {})
+            values = self.said.observed(torch.as_tensor(drawn.values), split)
+            self._drawn[split] = replace(drawn, values=values.numpy())
         return self._drawn[split]
 
     def table(self) -> Table:
-        return Table.fit(self.attributes, np.asarray(self.values(self._noise("train").double(), {})), self.truth)
+        values = self.said.observed(self.values(self._noise("train").double(), {}), "train")
+        return Table.fit(self.attributes, values.numpy(), self.truth)
 
     def counterfactual(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Split:
         # Drawn from single precision, kept in double: so that `abduct` gives the noise back to its last bit.
-        images = self.draw(self.values(noise, do), noise)
+        images = self.draw(self.degrees(noise, do), noise)
         return Split(images, self.values(noise.double(), do).numpy(), noise)
 
     def sample_noise(self, n: int, generator: torch.Generator) -> Tensor:
         return self.scene.sample_noise(n, generator)
 
+    def degrees(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
+        return self.scene.values(noise, self.said.meant(do))
+
     def values(self, noise: Tensor, do: Mapping[str, Tensor | float]) -> Tensor:
-        return self.scene.values(noise, do)
+        return self.said.said(self.degrees(noise, do))
+
+    def typical(self, attribute: Attribute) -> Tensor:
+        return self.said.typical(attribute)
 
     def abduct(self, values: Tensor) -> Tensor:
-        """The attributes' own noise [n, d], the first columns of all noise, that made their values [n, d]."""
+        """The attributes' own noise [n, d], the first columns of all noise, that made their degrees [n, d]."""
         return self.scene.abduct(values)
 
     @torch.no_grad()

@@ -111,7 +111,7 @@ class Spread:
             if not len(rows):
                 continue
             values = torch.as_tensor(images.values).float()[rows, j]
-            asked, drawn = alternatives(model.attributes[j], values, generator)
+            asked, drawn = alternatives(model.attributes[j], values, generator, data)
             for chunk in torch.arange(len(rows)).split(BATCH):
                 yield question(model, data, j, (asked[chunk], drawn[chunk]), Shown.of(images, rows[chunk]))
 
@@ -128,7 +128,7 @@ class EveryDo:
         images, generator = data.load("test"), torch.Generator().manual_seed(self.seed)
         rows = torch.arange(min(self.n, len(images)))
         values = torch.as_tensor(images.values).float()[rows]
-        alternative = [alternatives(a, values[:, j], generator) for j, a in enumerate(model.attributes)]
+        alternative = [alternatives(a, values[:, j], generator, data) for j, a in enumerate(model.attributes)]
         for chunk in rows.split(BATCH):
             shown = Shown.of(images, chunk)
             for j, (asked, drawn) in enumerate(alternative):
@@ -172,7 +172,9 @@ def known_truth(who: str, data: DataModule) -> RenderedData:
     return data
 
 
-def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def alternatives(
+    attribute: Attribute, values: Tensor, generator: torch.Generator, data: DataModule
+) -> tuple[Tensor, Tensor]:
     """What to set an attribute to, image by image [n]: as a person asks for it, and as the renderer draws it."""
     if attribute.kind == "continuous":
         # Other test images' values, as far as the model may be asked for them: those that training has seen.
@@ -183,15 +185,12 @@ def alternatives(attribute: Attribute, values: Tensor, generator: torch.Generato
         other = (values + step) % len(attribute.categories)
         return other, other
     asked = (values <= 0.5).float()
-    return asked, as_drawn(attribute, asked)
+    return asked, as_drawn(attribute, asked, data)
 
 
-def as_drawn(attribute: Attribute, asked: Tensor) -> Tensor:
-    """Values [n] as a person says them to what they mean in a picture: a binary label's typical degree."""
-    if attribute.kind != "binary":
-        return asked
-    typical = attribute.to_value(torch.tensor(attribute.levels))
-    return typical[asked.long()]
+def as_drawn(attribute: Attribute, asked: Tensor, data: DataModule) -> Tensor:
+    """Values [n] as a person says them to what they mean in a picture: a binary label's typical degree there."""
+    return data.typical(attribute)[asked.long()] if attribute.kind == "binary" else asked
 
 
 def as_said(attribute: Attribute, values: Tensor) -> Tensor:
