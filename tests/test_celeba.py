@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ccigkit.component.options import options_of
-from ccigkit.component.registry import signature_fault
+from ccigkit.component.registry import build, signature_fault
 from ccigkit.data.celeba import CelebA
 from ccigkit.data.files.crops import Crop, View
 from ccigkit.errors import DataError, UserError
@@ -35,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def celeba(tmp_path: Path) -> Callable[..., CelebA]:
     """CelebA below tmp_path, with its cache there too."""
-    return lambda **options: CelebA(**{"root": str(tmp_path), "cache": str(tmp_path / "cache"), "size": 32, **options})
+    usual = {"name": "celeba", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "size": 32}
+    return lambda **options: build("data", {**usual, **options}, {})
 
 
 @pytest.fixture
@@ -410,12 +411,12 @@ def test_bad_image_in_a_zip(tmp_path: Path, celeba: Callable[..., CelebA]) -> No
         ({"attributes": ["Male", "Male"]}, "named twice: Male, Male"),
         ({"size": 0}, "size=0 must be at least 1"),
         ({"limit": -1}, "limit=-1 must be at least 0"),
-        ({"share_test": 1.0}, "share_test=1.0 must be between 0 and 1"),
+        ({"share_test": 1.0}, "share_test=1.0 must be above 0 and below 1"),
         ({"limit": 1}, "none of the 1 images in .* is in the test split"),
     ],
 )
 def test_bad_options(folder: Path, celeba: Callable[..., CelebA], options: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         celeba(**options).load("test")
     assert "\n" not in str(caught.value)
 

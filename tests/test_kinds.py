@@ -179,4 +179,8 @@ def test_what_may_change_as_a_run_goes_on_is_declared_with_the_option() -> None:
         "steps", "device", "checkpoint_every", "sample_every",
     }  # fmt: skip
     assert options["seed"].role is Role.SEED
+    for component in registry():
+        for name in ("root", "cache"):  # where files lie: a run goes on from another folder
+            option = options_of(component).get(name)
+            assert option is None or (option.role.may_change and not option.role.tells_apart), component
     assert not options["seed"].role.tells_apart

@@ -22,6 +22,7 @@ from ccigkit.causal.scm.ladder import Ladder
 from ccigkit.causal.scm.mixed import MixedSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
 from ccigkit.causal.scm.spline import Spline
+from ccigkit.component.registry import build
 from ccigkit.data.drawn.faces import Faces
 from ccigkit.errors import ConfigError
 from ccigkit.graph import CausalGraph
@@ -367,7 +368,7 @@ def test_what_cannot_be_asked_is_refused_in_a_line() -> None:
     with pytest.raises(ConfigError, match=r"scm\.ordered names size, which is not categorical"):
         MixedSCM(len(KINDS), ordered=["size"]).describe(table.attributes)
     with pytest.raises(ConfigError, match=r"scm\.bins=1"):
-        MixedSCM(3, bins=1)
+        build("scm", {"name": "mixed", "bins": 1}, {"size": 3})
 
 
 # --- unordered categories ---------------------------------------------------------------------------------------------

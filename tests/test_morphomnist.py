@@ -12,9 +12,9 @@ import pytest
 
 from ccigkit import testing
 from ccigkit.component.options import options_of
-from ccigkit.component.registry import signature_fault
+from ccigkit.component.registry import build, signature_fault
 from ccigkit.data.morphomnist import MorphoMNIST, measured_intensity
-from ccigkit.errors import DataError
+from ccigkit.errors import DataError, UserError
 from tests.data_folders import write_idx, write_morphomnist
 from tests.helpers import ccigkit
 
@@ -73,8 +73,8 @@ def test_digits_are_categories(folder: Path) -> None:
     ],
 )
 def test_bad_options(folder: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        MorphoMNIST(**{"root": str(folder), **options})
+    with pytest.raises(UserError, match=message) as caught:
+        build("data", {"name": "morphomnist", "root": str(folder), **options}, {})
     assert "\n" not in str(caught.value)
 
 

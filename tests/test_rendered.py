@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ccigkit import testing
+from ccigkit.component.registry import build
 from ccigkit.data.drawn.digits import Digits
 from ccigkit.data.drawn.faces import CONFOUNDED, SHORTCUT, Faces
 from ccigkit.data.drawn.faces_drawing import ATTRIBUTES, IDENTITY
@@ -258,7 +259,7 @@ def test_a_shortcut_is_in_the_training_images_alone() -> None:
 @pytest.mark.parametrize("options", [{"confounder": 1.5}, {"shortcut": -0.1}, {"noise": -1.0}, {"n": 5}, {"size": 8}])
 def test_an_impossible_option_is_refused_with_its_value(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(options))}={next(iter(options.values())):g}"):
-        Faces(**options)  # type: ignore[arg-type]
+        build("data", {"name": "faces", **options}, {})
 
 
 # --- labels alone -----------------------------------------------------------------------------------------------------
@@ -310,4 +311,4 @@ def test_a_label_that_is_set_means_its_typical_degree() -> None:
 )
 def test_impossible_shares_of_wrong_labels_are_refused(options: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
-        Faces(n=100, size=32, **options)  # type: ignore[arg-type]
+        build("data", {"name": "faces", "n": 100, "size": 32, **options}, {})

@@ -48,6 +48,8 @@ Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Role.SEED]
 Weight = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
+Folder = Annotated[str, Role.PLACE]
 Share = Annotated[float, Ge(0), Le(1)]
 
 

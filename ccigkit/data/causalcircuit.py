@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ccigkit.causal.attributes import Attribute, Values
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.component.options import Count, Folder, Natural
 from ccigkit.data.base import Split, SplitName
 from ccigkit.data.files.cache import OnBad, cached_images
 from ccigkit.data.files.folder import FileData, Rows
@@ -59,7 +60,7 @@ class CausalCircuit(FileData):
     truth = CausalGraph.from_edges(NAMES, ["arm -> blue", "arm -> green", "arm -> red", "blue -> red", "green -> red"])
 
     def __init__(
-        self, *, root: str = "", size: int = 64, limit: int = 0, on_bad: OnBad = "refuse", cache: str = ""
+        self, *, root: Folder = "", size: Count = 64, limit: Natural = 0, on_bad: OnBad = "refuse", cache: Folder = ""
     ) -> None:
         super().__init__(root, size, "whole", limit, on_bad, cache, share_test=0.1, seed=0)
 

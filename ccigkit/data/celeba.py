@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ccigkit.causal.attributes import Attribute, Attributes, Values
+from ccigkit.component.options import Count, Folder, Fraction, Natural
 from ccigkit.data.files.cache import OnBad
 from ccigkit.data.files.cells import binary, numbers
 from ccigkit.data.files.columns import joined
@@ -57,16 +58,16 @@ class CelebA(FileData):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: Folder = "",
         attributes: list[str] = ["Smiling", "Male", "High_Cheekbones", "Mouth_Slightly_Open", "Narrow_Eyes"],  # noqa: B006  never written to
         columns: dict[str, str] = {},  # noqa: B006
-        size: int = 64,
+        size: Count = 64,
         crop: Preset | int = "dear",
-        limit: int = 0,
+        limit: Natural = 0,
         on_bad: OnBad = "refuse",
-        cache: str = "",
-        share_test: float = 0.1,
-        seed: int = 0,
+        cache: Folder = "",
+        share_test: Fraction = 0.1,
+        seed: Natural = 0,
     ) -> None:
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         if not attributes:

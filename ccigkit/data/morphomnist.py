@@ -6,13 +6,16 @@ import gzip
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from annotated_types import Ge
 
 from ccigkit.causal.attributes import Attribute, Attributes, Table, Values
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.component.options import Folder
 from ccigkit.data.base import DataModule, Split, SplitName
 from ccigkit.data.files.cells import numbers
 from ccigkit.data.files.columns import read_columns as columns_of
@@ -45,12 +48,10 @@ class MorphoMNIST(DataModule):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: Folder = "",
         attributes: list[str] = ["thickness", "intensity", "digit"],  # noqa: B006  never written to
-        size: int = 32,
+        size: Annotated[int, Ge(SIDE)] = 32,
     ) -> None:
-        if size < SIDE:
-            raise DataError(f"morphomnist: size={size} must be at least {SIDE}")
         if not attributes:
             raise DataError("morphomnist: attributes is empty; name at least one, for example thickness")
         if not root:

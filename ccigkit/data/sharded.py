@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from ccigkit.causal.attributes import Attributes, Kind, Values
+from ccigkit.component.options import Count, Folder, Fraction, Natural
 from ccigkit.data.base import SplitName
 from ccigkit.data.files.cache import OnBad
 from ccigkit.data.files.cells import Missing, read_attributes
@@ -63,18 +64,18 @@ class Shards(FileData):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: Folder = "",
         attributes: list[str] = [],  # noqa: B006  never written to
         streamed: bool = False,
         kinds: dict[str, Kind] = {},  # noqa: B006
         missing: Missing = "refuse",
-        size: int = 64,
+        size: Count = 64,
         crop: Preset | int = "square",
-        limit: int = 0,
+        limit: Natural = 0,
         on_bad: OnBad = "refuse",
-        cache: str = "",
-        share_test: float = 0.1,
-        seed: int = 0,
+        cache: Folder = "",
+        share_test: Fraction = 0.1,
+        seed: Natural = 0,
     ) -> None:
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         if not attributes:

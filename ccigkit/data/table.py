@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ccigkit.causal.attributes import Attributes, Kind
+from ccigkit.component.options import Count, Folder, Fraction, Natural
 from ccigkit.data.files.cache import OnBad
 from ccigkit.data.files.cells import Missing, read_attributes, unfit
 from ccigkit.data.files.columns import Columns, describe_kinds, is_table, joined, read_columns, written
@@ -58,20 +59,20 @@ class ImageTable(FileData):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: Folder = "",
         labels: str = "",
         attributes: list[str] = [],  # noqa: B006  never written to
         kinds: dict[str, Kind] = {},  # noqa: B006
         image: str = "",
         split: str = "",
         missing: Missing = "refuse",
-        size: int = 64,
+        size: Count = 64,
         crop: Preset | int = "square",
-        limit: int = 0,
+        limit: Natural = 0,
         on_bad: OnBad = "refuse",
-        cache: str = "",
-        share_test: float = 0.1,
-        seed: int = 0,
+        cache: Folder = "",
+        share_test: Fraction = 0.1,
+        seed: Natural = 0,
     ) -> None:
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         sheet = _read(self.place("the images"), labels, image)

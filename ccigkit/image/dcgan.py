@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from ccigkit.component.options import Count
 from ccigkit.image.base import Discriminator, Encoder, Generator
 from ccigkit.image.layers import (
     SLOPE,
@@ -42,7 +43,7 @@ class DCGANEncoder(Encoder):
 
     name = "dcgan"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 32) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = trunk(image_shape[0], sizes)
@@ -61,7 +62,7 @@ class DCGANGenerator(Generator):
 
     name = "dcgan"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 32) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))[::-1]
         self.seed = Seed(latent_size, sizes[0])
@@ -83,7 +84,7 @@ class DCGANDiscriminator(Discriminator):
 
     name = "dcgan"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 32) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = nn.Sequential(trunk(image_shape[0], sizes, norm=False), Head(sizes[-1], 256), nn.LeakyReLU(SLOPE))

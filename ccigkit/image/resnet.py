@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from ccigkit.component.options import Count
 from ccigkit.image.base import Discriminator, Encoder, Generator
 from ccigkit.image.layers import (
     SLOPE,
@@ -54,7 +55,7 @@ class ResNetEncoder(Encoder):
 
     name = "resnet"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 24) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 24) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = trunk(image_shape, sizes)
@@ -77,7 +78,7 @@ class ResNetGenerator(Generator):
 
     name = "resnet"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 32, style: int = 128) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 32, style: Count = 128) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))[::-1]
         self.seed = Seed(latent_size, sizes[0])
@@ -112,7 +113,7 @@ class ResNetDiscriminator(Discriminator):
 
     name = "resnet"
 
-    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: int = 16) -> None:
+    def __init__(self, image_shape: ImageShape, latent_size: int, *, width: Count = 16) -> None:
         super().__init__()
         sizes = widths(width, levels(image_shape))
         self.trunk = nn.Sequential(trunk(image_shape, sizes, norm=False), Head(sizes[-1], 256), nn.LeakyReLU(SLOPE))

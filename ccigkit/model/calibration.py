@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ccigkit.causal.attributes import SURE, Attribute, Table
+from ccigkit.causal.scm.base import SCM
 from ccigkit.data.base import DataModule, Split
 from ccigkit.image.base import ReadsAttributes
 from ccigkit.model.model import CausalImageModel
@@ -52,7 +53,8 @@ def calibrations(model: CausalImageModel, held_out: Split) -> list[Calibration]:
 
 def fit_degrees(model: CausalImageModel, data: DataModule, table: Table) -> None:
     """Tell a model's SCM at which degrees its image mechanism reads labels, from the training images."""
-    if not any(a.labelled for a in model.attributes) or not isinstance(model.image, ReadsAttributes):
+    deaf = type(model.scm).calibrate is SCM.calibrate  # to which a degree is a number like any other
+    if deaf or not any(a.labelled for a in model.attributes) or not isinstance(model.image, ReadsAttributes):
         return
     rows = spread_over(len(table.values))
     z = read(model, data.in_batches(rows.split(BATCH)))

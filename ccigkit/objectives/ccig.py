@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ccigkit.causal.model import some
 from ccigkit.causal.scm.base import Intervention
+from ccigkit.component.options import Positive, Share, Weight
 from ccigkit.image.base import Discriminator
 from ccigkit.model.detail import unchanged
 from ccigkit.model.model import CausalImageModel
@@ -74,21 +76,21 @@ class CCIG(BidirectionalObjective):
         discriminator: Discriminator,
         latents: Tensor,
         *,
-        adversarial: float = 0.1,
+        adversarial: Weight = 0.1,
         divergence: Divergence = "hinge",
-        clamp: float = 2.0,
-        supervision: float = 6.0,
-        reconstruction: float = 60.0,
-        latent_cycle: float = 1.0,
-        invariance: float = 0.2,
-        minimality: float = 0.1,
-        bottleneck: float = 1e-3,
-        independence: float = 1.0,
-        interventional: float = 0.5,
-        noise: float = 0.1,
-        mechanism: float = 1.0,
-        rate: float = 1e-3,
-        scm_rate: float = 2e-4,
+        clamp: Annotated[float, Ge(1)] = 2.0,
+        supervision: Weight = 6.0,
+        reconstruction: Weight = 60.0,
+        latent_cycle: Weight = 1.0,
+        invariance: Weight = 0.2,
+        minimality: Weight = 0.1,
+        bottleneck: Weight = 1e-3,
+        independence: Weight = 1.0,
+        interventional: Share = 0.5,
+        noise: Weight = 0.1,
+        mechanism: Weight = 1.0,
+        rate: Positive = 1e-3,
+        scm_rate: Positive = 2e-4,
     ) -> None:
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
+from ccigkit.component.options import Positive, Weight
 from ccigkit.image.base import Discriminator
 from ccigkit.model.model import CausalImageModel
 from ccigkit.objectives.adversarial import Divergence, discriminator_loss, encoder_loss, generator_loss
@@ -39,10 +42,10 @@ class DEAR(BidirectionalObjective):
         latents: Tensor,
         *,
         divergence: Divergence = "kl",
-        clamp: float = 2.0,
-        supervision: float = 5.0,
-        rate: float = 2e-4,
-        structure_rate: float = 1e-3,
+        clamp: Annotated[float, Ge(1)] = 2.0,
+        supervision: Weight = 5.0,
+        rate: Positive = 2e-4,
+        structure_rate: Positive = 1e-3,
     ) -> None:
         super().__init__(model, discriminator, latents)
         self.divergence, self.clamp, self.supervision = divergence, clamp, supervision

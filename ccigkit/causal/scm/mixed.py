@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +15,7 @@ from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attribute, Attributes
 from ccigkit.causal.scm.base import SCM, Intervention, generations
 from ccigkit.causal.scm.families import Choices, Curves, Family, Labels, Levels
+from ccigkit.component.options import Count
 from ccigkit.errors import ConfigError
 
 NEAR = 0.15  # of the step between two levels: a cause read this near to its level says what the level says
@@ -63,10 +66,15 @@ class MixedSCM(SCM):
     stepped: Tensor
     labels: Tensor
 
-    def __init__(self, size: int, *, hidden: int = 32, bins: int = 8, ordered: list[str] = []) -> None:  # noqa: B006
+    def __init__(
+        self,
+        size: int,
+        *,
+        hidden: Count = 32,
+        bins: Annotated[int, Ge(2)] = 8,
+        ordered: list[str] = [],  # noqa: B006  never written to
+    ) -> None:
         super().__init__(size)
-        if hidden < 1 or bins < 2:
-            raise ConfigError(f"scm.hidden={hidden}, scm.bins={bins}: at least 1 hidden unit and 2 bins are needed")
         self.hidden, self.bins, self.ordered = hidden, bins, ordered
         self._attributes: Attributes | None = None
         self._build([None] * size, [() for _ in range(size)])

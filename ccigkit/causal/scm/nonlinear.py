@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ccigkit.causal.scm.base import SCM
+from ccigkit.component.options import Count
 
 
 class NonlinearSCM(SCM):
@@ -21,7 +22,7 @@ class NonlinearSCM(SCM):
 
     name = "nonlinear"
 
-    def __init__(self, size: int, *, hidden: int = 32) -> None:
+    def __init__(self, size: int, *, hidden: Count = 32) -> None:
         super().__init__(size)
         self.hidden = hidden
         self.into = nn.Parameter(torch.randn(size, size, hidden) / size**0.5)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Natural, Weight
 from ccigkit.data.drawn.canvas import Canvas, centre, polyline
-from ccigkit.data.drawn.scene import Measurable, Rendered, held, noise_of, refuse_negative
+from ccigkit.data.drawn.scene import Images, Measurable, Pixels, Rendered, held, noise_of
 
 NAMES = ("thickness", "intensity", "digit", "slant")
 SIDE = 28  # lengths are in pixels of MNIST's 28, whatever the size drawn
@@ -138,9 +139,8 @@ class Digits(Rendered):
     name = "digits"
 
     def __init__(
-        self, *, n: int = 10_000, size: int = 32, noise: float = 0.5, slant: bool = True, seed: int = 0
+        self, *, n: Images = 10_000, size: Pixels = 32, noise: Weight = 0.5, slant: bool = True, seed: Natural = 0
     ) -> None:
-        refuse_negative(noise)
         super().__init__(DigitsScene(noise, slant), n, size, seed)
 
 

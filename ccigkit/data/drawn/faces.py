@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Natural, Share, Weight
 from ccigkit.data.base import SplitName
 from ccigkit.data.drawn.faces_drawing import ATTRIBUTES, IDENTITY, draw_faces
 from ccigkit.data.drawn.labels import Degrees, HardLabels
-from ccigkit.data.drawn.scene import Rendered, Scene, held, refuse_negative
+from ccigkit.data.drawn.scene import Images, Pixels, Rendered, Scene, held
 from ccigkit.errors import ConfigError
 
 ROOTS = ("Male", "Young", "Smiling")
@@ -119,19 +121,15 @@ class Faces(Rendered):
     def __init__(
         self,
         *,
-        n: int = 10_000,
-        size: int = 64,
-        noise: float = NOISE,
-        confounder: float = 0.0,
-        shortcut: float = 0.0,
+        n: Images = 10_000,
+        size: Pixels = 64,
+        noise: Weight = NOISE,
+        confounder: Share = 0.0,
+        shortcut: Share = 0.0,
         labels: Literal["degree", "hard"] = "degree",
-        wrong: float = 0.0,
-        seed: int = 0,
+        wrong: Annotated[float, Ge(0), Lt(0.5)] = 0.0,
+        seed: Natural = 0,
     ) -> None:
-        for option, value in (("confounder", confounder), ("shortcut", shortcut)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"data.{option}={value:g} is a share: it must be between 0 and 1")
-        refuse_negative(noise)
         if wrong and labels == "degree":
             raise ConfigError(f"data.wrong={wrong:g} is a share of wrong labels; it needs data.labels=hard")
         scene = FacesScene(noise, confounder, shortcut)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Natural, Weight
 from ccigkit.data.base import SplitName
 from ccigkit.data.drawn.canvas import (
     BLACK,
@@ -29,7 +30,7 @@ from ccigkit.data.drawn.canvas import (
     row,
     span,
 )
-from ccigkit.data.drawn.scene import Measurable, Rendered, held, noise_of, placed, refuse_negative, within
+from ccigkit.data.drawn.scene import Images, Measurable, Pixels, Rendered, held, noise_of, placed, within
 
 NAMES = ("ball", "height", "hole", "flow")
 BALL, POURED, HOLE = (0.4, 1.2), (1.0, 3.9), (2.0, 14 / 3)
@@ -231,9 +232,8 @@ class Flow(Rendered):
     attributes, truth, knowledge = FlowScene.attributes, FlowScene.truth, FlowScene.knowledge
 
     def __init__(
-        self, *, n: int = 10_000, size: int = 64, noise: float = 0.4, legacy: bool = False, seed: int = 0
+        self, *, n: Images = 10_000, size: Pixels = 64, noise: Weight = 0.4, legacy: bool = False, seed: Natural = 0
     ) -> None:
-        refuse_negative(noise)
         super().__init__(PublishedFlow() if legacy else FlowScene(noise), n, size, seed)
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import SURE, Attribute
 from ccigkit.data.base import SplitName
-from ccigkit.errors import ConfigError
 
 
 class Degrees:
@@ -49,8 +48,6 @@ class HardLabels(Degrees):
     """
 
     def __init__(self, hidden: Callable[[], Tensor], names: tuple[str, ...], wrong: float, seed: int) -> None:
-        if not 0 <= wrong < 0.5:
-            raise ConfigError(f"data.wrong={wrong:g} must be at least 0 and below 0.5, where labels tell nothing")
         self.hidden, self.names, self.wrong, self.seed = hidden, names, wrong, seed
 
     def said(self, degrees: Tensor) -> Tensor:

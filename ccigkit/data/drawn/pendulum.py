@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Natural, Weight
 from ccigkit.data.base import SplitName
 from ccigkit.data.drawn.canvas import (
     BLACK,
@@ -28,7 +29,7 @@ from ccigkit.data.drawn.canvas import (
     segment,
     span,
 )
-from ccigkit.data.drawn.scene import Measurable, Rendered, held, noise_of, placed, refuse_negative, within
+from ccigkit.data.drawn.scene import Images, Measurable, Pixels, Rendered, held, noise_of, placed, within
 
 PIVOT_X, PIVOT_Y, ROD, BOB_AT, SUN_Y = 10.0, 10.5, 9.5, 8.0, 20.5  # the published picture's own units
 GROUND = -0.5
@@ -225,9 +226,8 @@ class Pendulum(Rendered):
     attributes, truth, knowledge = PendulumScene.attributes, PendulumScene.truth, PendulumScene.knowledge
 
     def __init__(
-        self, *, n: int = 10_000, size: int = 64, noise: float = 1.5, legacy: bool = False, seed: int = 0
+        self, *, n: Images = 10_000, size: Pixels = 64, noise: Weight = 1.5, legacy: bool = False, seed: Natural = 0
     ) -> None:
-        refuse_negative(noise)
         super().__init__(PublishedPendulum() if legacy else PendulumScene(noise), n, size, seed)
 
 

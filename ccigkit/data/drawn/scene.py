@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Table
@@ -15,6 +17,9 @@ from ccigkit.data.base import RenderedData, Split, SplitName
 from ccigkit.data.drawn.canvas import in_chunks
 from ccigkit.data.drawn.labels import Degrees
 from ccigkit.errors import ConfigError
+
+Images = Annotated[int, Ge(10)]  # how many are drawn
+Pixels = Annotated[int, Ge(16), Le(512)]  # a side of them
 
 
 class Scene(ABC):
@@ -59,24 +64,10 @@ class Measurable(Scene):
         """Attributes [n, d] as the pictures [n, c, size, size] show them, NaN where they do not."""
 
 
-def refuse_negative(noise: float) -> None:
-    """Check that the option `noise` of a data set is not negative.
-
-    Raises:
-        ConfigError: where it is.
-    """
-    if noise < 0:
-        raise ConfigError(f"data.noise={noise:g} must not be negative; 0 for none")
-
-
 class Rendered(RenderedData):
     """A scene's pictures, `size` pixels a side, in two splits; what its table says of degrees, `labels` says."""
 
     def __init__(self, scene: Scene, n: int, size: int, seed: int, labels: Degrees | None = None) -> None:
-        if n < 10:
-            raise ConfigError(f"data.n={n} must be at least 10")
-        if not 16 <= size <= 512:
-            raise ConfigError(f"data.size={size} must be between 16 and 512 pixels")
         self.scene, self.n, self.size, self.seed, self.said = scene, n, size, seed, labels or Degrees()
         self.attributes, self.truth, self.knowledge = scene.attributes, scene.truth, scene.knowledge
         self.image_shape = (scene.channels, size, size)

@@ -55,11 +55,6 @@ class FileData(DataModule):
         share_test: float,
         seed: int,
     ) -> None:
-        for option, value, least in (("size", size, 1), ("limit", limit, 0), ("seed", seed, 0)):
-            if value < least:
-                raise DataError(f"{self.name}: {option}={value} must be at least {least}")
-        if not 0 < share_test < 1:
-            raise DataError(f"{self.name}: share_test={share_test} must be between 0 and 1")
         self.root, self.limit, self.on_bad, self.share_test, self.seed = root, limit, on_bad, share_test, seed
         self.view = View(choose_crop(crop), size)
         self._cache = cache
