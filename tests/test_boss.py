@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from ccigkit.attributes import Attribute, Kind, Table
 from ccigkit.errors import DataError
@@ -14,7 +17,7 @@ from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.assess.equivalence import completed
 from ccigkit.structure.learners.boss import Boss, ScoreName, Tree
 from ccigkit.structure.scores.gaussian import Gaussian, Score, additive, curves, indicators
-from ccigkit.structure.scores.labels import BDeu, Logistic
+from ccigkit.structure.scores.labels import BDeu, Logistic, fit_logistic
 from tests.simulate import linear
 
 ANYTHING = ~np.eye(6, dtype=bool)
@@ -81,6 +84,44 @@ def test_a_cause_that_all_but_excludes_a_rare_label_is_scored_by_its_formula() -
     rows = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], [1800, 430, 7754, 16], axis=0)  # CelebA's Young and Gray_Hair
     free = sum(n * math.log(n / of) for n, of in ((1800, 2230), (430, 2230), (7754, 7770), (16, 7770)))
     assert Logistic(rows).local(1, (0,)) == pytest.approx(free - math.log(10_000) / 2, rel=1e-6)
+
+
+def odd_cells(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Causes [cells, k] and rows [cells, 2] of a random table: small or large, its labels rare, certain or neither."""
+    k, n = random.integers(0, 4), random.choice([50, 200, 1000, 20_000])
+    causes = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
+    rows = random.multinomial(n, random.dirichlet(np.full(2**k, random.choice([0.1, 1.0]))))
+    chance = random.random(2**k) ** random.choice([1, 8])  # 8: rare
+    ones = random.binomial(rows, random.choice([chance, chance.round()]))  # round: labels that causes decide
+    return causes[rows > 0].astype(float), np.stack([rows - ones, ones], axis=1)[rows > 0].astype(float)
+
+
+def test_a_logistic_score_is_the_greatest_likelihood_of_a_thousand_tables_rare_and_separable_ones_too() -> None:
+    """Against a slow trust-region method, which knows nothing of ours."""
+    random, seen = np.random.default_rng(0), 0
+    while seen < 1000:
+        causes, rows = odd_cells(random)
+        whole, ones = rows.sum(axis=1), rows[:, 1]
+        if ones.sum() in (0, whole.sum()):
+            continue
+        design = np.column_stack([np.ones(len(causes)), causes])
+
+        def lost(weights: np.ndarray, design: np.ndarray = design, rows: np.ndarray = rows) -> float:
+            odds = design @ weights
+            return float(rows.sum(axis=1) @ np.logaddexp(0, odds) - rows[:, 1] @ odds)
+
+        def slope(weights: np.ndarray, design: np.ndarray = design, rows: np.ndarray = rows) -> np.ndarray:
+            return design.T @ (rows.sum(axis=1) * expit(design @ weights) - rows[:, 1])
+
+        def curvature(weights: np.ndarray, design: np.ndarray = design, rows: np.ndarray = rows) -> np.ndarray:
+            chance = expit(design @ weights)
+            return (design.T * (rows.sum(axis=1) * chance * (1 - chance))) @ design
+
+        start = np.zeros(design.shape[1])
+        least = minimize(lost, start, jac=slope, hess=curvature, method="trust-exact", options={"gtol": 1e-9}).fun
+        found, _ = fit_logistic(SimpleNamespace(causes=causes, rows=rows))  # type: ignore[arg-type]
+        assert found == pytest.approx(-least, abs=1e-6)
+        seen += 1
 
 
 # --- what every score must do -----------------------------------------------------------------------------------------

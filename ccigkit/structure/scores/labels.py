@@ -13,7 +13,8 @@ from ccigkit.structure.scores.counts import Codes, Marks, without_lowest
 from ccigkit.structure.scores.gaussian import LEAST, Score
 
 FEW = 256  # cells times labels of the target up to which all are counted, from where marks meet
-NEWTON, CLOSE = 25, 1e-8  # steps at most of a logistic regression, and the gain per row that ends it
+# of a logistic regression: steps at most, what the next must promise in nats, and the share of its promise that counts
+NEWTON, CLOSE, WORTH = 100, 1e-7, 1e-4
 
 
 class Labels(Marks):
@@ -179,27 +180,37 @@ class Logistic(LabelScore):
 
 
 def fit_logistic(cells: Cells) -> tuple[float, Values]:
-    """The greatest log-likelihood of a logistic regression, and each cell's chance [cells] of label 1 (Newton)."""
+    """The greatest log-likelihood of a logistic regression, and each cell's chance [cells] of label 1.
+
+    Newton's method, a step halved until it gains a share of what its slope promises. The likelihood is concave, so this
+    ends at its greatest whatever the counts; whole steps may leap past it (rare labels, causes that all but decide).
+    Where labels can be told apart without error it has no greatest value, and the one it tends to is met to `CLOSE`.
+    """
     design, rows, ones = _design(cells), cells.rows.sum(axis=1), cells.rows[:, 1]
     share = ones.sum() / rows.sum()
-    weights = np.zeros(design.shape[1])
-    weights[0] = math.log(share / (1 - share))
-    step = np.zeros_like(weights)
-    likelihood, chance = -np.inf, expit(design @ weights)
+    odds = np.full(len(rows), math.log(share / (1 - share)))
+    likelihood = _likelihood(odds, rows, ones)
     for _ in range(NEWTON):
-        odds = design @ (weights + step)
-        reached = float(ones @ odds - rows @ np.logaddexp(0, odds))
-        gain = reached - likelihood
-        if gain < -CLOSE * rows.sum():  # too far, as where a cause all but excludes a rare label
-            step = step / 2
-            continue
-        if gain > 0:
-            weights, likelihood, chance = weights + step, reached, expit(odds)
-        if gain < CLOSE * rows.sum():
+        chance = expit(odds)
+        slope = design.T @ (ones - rows * chance)
+        curvature = (design.T * (rows * chance * (1 - chance))) @ design
+        curvature[np.diag_indices_from(curvature)] += LEAST * (1 + np.trace(curvature))
+        step = np.linalg.solve(curvature, slope)
+        promised = float(slope @ step)
+        if promised < CLOSE:
             break
-        curvature = (design.T * (rows * chance * (1 - chance))) @ design + LEAST * np.eye(len(weights))
-        step = np.linalg.solve(curvature, design.T @ (ones - rows * chance))
-    return likelihood, chance
+        onwards, size = design @ step, 1.0
+        while (reached := _likelihood(odds + size * onwards, rows, ones)) < likelihood + WORTH * size * promised:
+            size /= 2
+            if size < LEAST:  # the digits end here
+                return likelihood, chance
+        odds, likelihood = odds + size * onwards, reached
+    return likelihood, expit(odds)
+
+
+def _likelihood(odds: Values, rows: Values, ones: Values) -> float:
+    """The log-likelihood of so many ones among so many rows, cell by cell, at odds [cells] on the log scale."""
+    return float(ones @ odds - rows @ np.logaddexp(0, odds))
 
 
 def _design(cells: Cells) -> Values:
