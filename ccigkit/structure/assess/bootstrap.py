@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -25,6 +26,7 @@ from ccigkit.structure.tables import by_skewness
 
 IDLE = 10  # seconds after which a process with nothing to do ends, as it holds some hundred MB
 SHARED = 1 << 16  # bytes of rows from which on processes share them
+STARTING = 10.0  # seconds that processes take to start, as each imports torch
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def bootstrap(
         knowledge: what every graph honours.
         samples: how many graphs are learned.
         seed: of the rows that are drawn.
-        workers: how many processes learn at a time, each on one thread; 0 for one per core.
+        workers: how many processes learn at a time, each on one thread; 0 for one per core, where they pay.
         on_done: called as each graph is there.
 
     Raises:
@@ -102,7 +104,7 @@ def bootstrap(
     found: list[Support] = []
     reasons: Counter[str] = Counter()
     task = Task(learner, ordered, knowledge, seed)
-    for outcome in learned_resamples(task, samples, min(workers or cpu_count(), samples)):
+    for outcome in learned_resamples(task, samples, workers):
         if isinstance(outcome, str):
             reasons[outcome] += 1
         else:
@@ -149,11 +151,18 @@ def learned_resamples(task: Task, samples: int, workers: int) -> Iterator[Suppor
     """The adjacency [d, d] learned from each resample, or why there is none, in the order in which they are done.
 
     One worker is this process itself. More are processes of their own, which read the rows of a large table from one
-    file in memory. On any error, Ctrl-C included, they end at once and in silence.
+    file in memory. On any error, Ctrl-C included, they end at once and in silence. With 0 workers the first resample
+    tells whether the others take longer than processes take to start.
     """
-    calls = (delayed(learn_resample)(task, number) for number in range(samples))
+    numbers = range(samples)
+    if not workers:
+        begun, numbers = time.perf_counter(), range(1, samples)
+        with threadpool_limits(1):
+            yield learn_resample(task, 0)
+        workers = 1 if (time.perf_counter() - begun) * len(numbers) < STARTING else cpu_count()
+    calls = (delayed(learn_resample)(task, number) for number in numbers)
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
-        pool = Parallel(workers, return_as="generator_unordered", batch_size=1, max_nbytes=SHARED)
+        pool = Parallel(min(workers, samples), return_as="generator_unordered", batch_size=1, max_nbytes=SHARED)
     with threadpool_limits(1), ExitStack() as at_the_end:
         with interrupts_blocked():  # processes that start here leave Ctrl-C to this one
             outcomes = pool(calls)
