@@ -26,7 +26,7 @@ from ccigkit.structure.tables import by_skewness
 
 IDLE = 10  # seconds after which a process with nothing to do ends, as it holds some hundred MB
 SHARED = 1 << 16  # bytes of rows from which on processes share them
-STARTING = 10.0  # seconds that processes take to start, as each imports torch
+STARTING = 5.0  # seconds that processes take to start, as each imports torch
 
 
 @dataclass(frozen=True)
