@@ -147,7 +147,7 @@ class CausalModel(nn.Module):
         noise = self.scm.draw_noise(
             before, self.structure.adjacency(), torch.Generator(before.device).manual_seed(seed)
         )
-        after = self.act(before, self.intervention(hard, before, hold), noise)
+        after = self.act(before, self._set(hard, before, hold), noise)
         return self._holding(torch.where(after == before, given.to(after.device), self.values(after)), hard)
 
     @torch.no_grad()
@@ -173,7 +173,7 @@ class CausalModel(nn.Module):
         if not isinstance(scm, TellsProbability):
             raise ConfigError(f"the SCM {scm.name} has no probability of {name}, its noise is additive; fit with mixed")
         generator = torch.Generator(z.device).manual_seed(seed)
-        return scm.probability(z, adjacency, self.intervention(hard, z), column, draws=draws, generator=generator)
+        return scm.probability(z, adjacency, self._set(hard, z), column, draws=draws, generator=generator)
 
     # --- effects of a label -------------------------------------------------------------------------------------------
 
@@ -223,9 +223,7 @@ class CausalModel(nn.Module):
         Raises:
             ConfigError: for an unknown attribute or an impossible value.
         """
-        held = {self.attributes.index(name): z[:, self.attributes.index(name)] for name in hold}
-        hard = settled(do, self.attributes, self.attributes.to_values(z.double()), seed)
-        return Intervention.of({**held, **self.attributes.interventions(hard)}, z)
+        return self._set(settled(do, self.attributes, self.attributes.to_values(z.double()), seed), z, hold)
 
     def noise(self, z: Tensor) -> Tensor:
         """The noise [b, d] that made z [b, d]."""
@@ -252,7 +250,7 @@ class CausalModel(nn.Module):
         if not do:
             return natural, {}
         hard = settled(do, self.attributes, self.attributes.to_values(natural.double()), seed)
-        return self.scm(noise, adjacency, self.intervention(hard, natural)), hard
+        return self.scm(noise, adjacency, self._set(hard, natural)), hard
 
     def values(self, z: Tensor) -> Tensor:
         """Z [b, d] as values [b, d] that a table may have: labels where the attribute was seen as labels."""
@@ -272,6 +270,11 @@ class CausalModel(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             descend(self.scm.parameters(), loss, steps=steps, rate=RATE, schedule=falling)
         self.scm.fit_noise(some(latents), adjacency)
+
+    def _set(self, hard: Mapping[str, Tensor], z: Tensor, hold: Collection[str] = ()) -> Intervention:
+        """The intervention on z [b, d] that sets values already settled, and holds attributes at their own z."""
+        held = {self.attributes.index(name): z[:, self.attributes.index(name)] for name in hold}
+        return Intervention.of({**held, **self.attributes.interventions(hard)}, z)
 
     def _holding(self, values: Tensor, hard: Mapping[str, Tensor]) -> Tensor:
         """Values [n, d] with what is set exactly as it was said, not as the latent scale rounds it."""

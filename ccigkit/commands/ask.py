@@ -89,7 +89,8 @@ def counterfactual(
         own = {name: value[i] if value.ndim else value for name, value in hard.items()}
         target = (question.out or Path()) / f"{in_file_name(f'{label} do({suffix})')}.png"
         save_image(model.predict(codes, own, detail=detail)[0], target)
-        answers.append(model.values(codes, own))
+        if question.table:
+            answers.append(model.values(codes, own))
         _wrote(console, target)
     if question.table:
         beside = {"image": [str(file) for file in files], **_remark(asked, len(files), model.attributes.names)}

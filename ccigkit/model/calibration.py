@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit, logit
 from torch import Tensor
 
 from ccigkit.causal.attributes import SURE, Attribute, Table
@@ -107,7 +108,7 @@ def tempered(claimed: Column, seen: Column) -> tuple[float, float]:
     """
     x, w = np.stack([_logit(claimed), np.ones_like(claimed)]), np.array([1.0, 0.0])
     for _ in range(50):
-        p = 1 / (1 + np.exp(-w @ x))
+        p = expit(w @ x)
         slope = x @ (p - seen) + w - [1, 0]
         curve = (x * p * (1 - p)) @ x.T + np.eye(2)
         step = np.linalg.solve(curve, slope)
@@ -119,9 +120,8 @@ def tempered(claimed: Column, seen: Column) -> tuple[float, float]:
 
 def warmed(claimed: Column, scale: float, shift: float) -> Column:
     """Probabilities [n] at another scale and shift of their logits."""
-    return np.asarray(1 / (1 + np.exp(-(scale * _logit(claimed) + shift))))
+    return np.asarray(expit(scale * _logit(claimed) + shift))
 
 
 def _logit(p: Column) -> Column:
-    inside = np.clip(p, 1e-4, 1 - 1e-4)
-    return np.asarray(np.log(inside / (1 - inside)))
+    return np.asarray(logit(np.clip(p, 1e-4, 1 - 1e-4)))

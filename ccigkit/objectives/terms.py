@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.model import some
 
 
 def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
@@ -54,7 +55,7 @@ class Dependence(nn.Module):
     def __init__(self, latents: Tensor, size: int, *, memory: float = 0.99) -> None:
         super().__init__()
         self.memory = memory
-        features = products(latents[:: max(1, len(latents) // 10_000)].double())
+        features = products(some(latents, 10_000).double())
         variances, axes = torch.linalg.eigh(torch.cov(features.T))
         kept = variances > 1e-4 * variances[-1]  # y^2 adds nothing to a y that has only two values
         self.register_buffer("centre", features.mean(dim=0).float())
