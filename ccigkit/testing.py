@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Attribute, Table
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.model import CausalModel
 from ccigkit.causal.structure import Structure
 from ccigkit.component.component import Component
@@ -88,17 +89,19 @@ def toy_model(
     """
     table = table or toy_table()
     graph = table.truth or CausalGraph(table.names, np.zeros((len(table.names),) * 2))
-    made = parts(shape, len(table.names))
+    made = parts(shape, len(table.names), Inputs(table.attributes).size)
     causal = CausalModel(table.attributes, Structure(graph, learns=True), made["scm"])
     return CausalImageModel(causal, made["image"], Prior()), made["discriminator"]
 
 
-def parts(shape: tuple[int, int, int] = SHAPE, size: int = 4) -> Assembly:
+def parts(shape: tuple[int, int, int] = SHAPE, size: int = 4, inputs: int | None = None) -> Assembly:
     """Components by kind, each as a configuration has it by default, the networks small ones."""
     found = registry()
     choices = {kind: Choice.of(kind, {"name": found.kinds[kind].default}) for kind in found.chosen}
     choices |= {kind: Choice.of(kind, {"name": "dcgan", "width": 8}) for kind in found.backbone}
-    return Assembly(choices, {"size": size, "image_shape": shape, "latent_size": size + 6})
+    return Assembly(
+        choices, {"size": size, "inputs": inputs or size, "image_shape": shape, "latent_size": (inputs or size) + 6}
+    )
 
 
 class ToyData(RenderedData):

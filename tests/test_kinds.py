@@ -92,18 +92,18 @@ class Tinted(BiGAN):
     """A bidirectional GAN whose drawings go through a palette."""
 
     name = "tinted"
-    wiring = ("image_shape", "size", "latent_size", "encoder", "generator", "palette")
+    wiring = ("image_shape", "inputs", "latent_size", "encoder", "generator", "palette")
 
     def __init__(
         self,
         image_shape: ImageShape,
-        size: int,
+        inputs: int,
         latent_size: int,
         encoder: Encoder,
         generator: Generator,
         palette: Palette,
     ) -> None:
-        super().__init__(image_shape, size, latent_size, encoder, generator)
+        super().__init__(image_shape, inputs, latent_size, encoder, generator)
         self.palette = palette
 
     def render(self, z: Tensor, style: Tensor) -> Tensor:

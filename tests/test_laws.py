@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ccigkit import testing
-from ccigkit.attributes import Attribute, Attributes, Table
+from ccigkit.attributes import Attribute, Table
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
 from ccigkit.component.registry import registry
@@ -356,7 +356,7 @@ def test_a_null_intervention_returns_the_image_and_without_detail_the_reconstruc
     model, image = model_over("continuous"), images()
     codes = model.abduct(image)
     assert torch.equal(model.counterfactual(image, {}), image)
-    assert torch.equal(model.counterfactual(image, {}, detail=False), model.image.render(codes.z, codes.style))
+    assert torch.equal(model.counterfactual(image, {}, detail=False), model.render(codes.z, codes.style))
     assert torch.equal(model.counterfactual(image, {}, detail=False), model.reconstruct(image))
 
 
@@ -530,15 +530,23 @@ def test_the_clamp_bounds_the_scales_both_ways() -> None:
 
 @pytest.mark.parametrize("kind", ["binary", "categorical", "continuous"])
 def test_supervision_is_zero_at_a_perfect_reading_and_nowhere_else(kind: str) -> None:
-    attributes: Attributes = model_over(kind).attributes
+    causal = model_over(kind).causal
+    given = causal.attributes, causal.inputs
     latents = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
+    if kind == "categorical":  # the surer of the right choice, the nearer to zero, which is never reached
+        latents = causal.attributes.to_latent(torch.arange(32)[:, None].expand(32, 4) % 3).float()
+        sure, wrong = ((causal.inputs.of(each) - 0.5) * 60 for each in (latents, latents.roll(1, 0)))
+        assert float(supervision(sure, latents, *given)) == pytest.approx(0, abs=1e-5)
+        assert float(supervision(wrong, latents, *given)) == pytest.approx(60)
+        assert float(supervision(sure * 0, latents, *given)) == pytest.approx(math.log(causal.inputs.sizes[0]))
+        return
     z = latents.clone().requires_grad_()
-    loss = supervision(z, latents, attributes)
+    loss = supervision(z, latents, *given)
     (gradient,) = torch.autograd.grad(loss, z)
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert float(gradient.abs().max()) < 1e-6
     for error in (-0.5, 0.5):
-        assert float(supervision(latents + error, latents, attributes)) > 0.1
+        assert float(supervision(latents + error, latents, *given)) > 0.1
 
 
 @pytest.mark.parametrize("binary", [False, True])

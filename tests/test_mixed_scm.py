@@ -253,13 +253,17 @@ def every_kind() -> Table:
     last, shape = random.integers(0, 2, 3000), random.integers(0, 5, 3000)
     columns = (yes, rare, grade, random.normal(size=3000) + yes, race, last, shape)
     graph = CausalGraph.from_edges(tuple(KINDS), EDGES)
-    return Table.fit([Attribute(n, k) for n, k in KINDS.items()], np.stack(columns, axis=1).astype(float), graph)
+    return Table.fit(
+        [Attribute(n, k, ordered=n == "grade") for n, k in KINDS.items()],
+        np.stack(columns, axis=1).astype(float),
+        graph,
+    )
 
 
 def shaken(seed: int, dtype: torch.dtype = torch.float32) -> MixedSCM:
     """An SCM over every kind of attribute whose mechanisms are anything."""
     torch.manual_seed(seed)
-    scm = MixedSCM(len(KINDS), ordered=["grade"]).to(dtype)
+    scm = MixedSCM(len(KINDS)).to(dtype)
     scm.describe(every_kind().attributes)
     with torch.no_grad():
         for parameter in scm.parameters():
@@ -346,7 +350,7 @@ def test_a_saved_model_of_every_kind_answers_bit_for_bit(tmp_path: Path) -> None
     causal = CausalModel(table.attributes, toy.structure, shaken(3))
     model = CausalImageModel(causal, toy.image, toy.placement).eval().requires_grad_(False)
     backbone = {"name": "dcgan", "width": 8}
-    parts = {"scm": {"name": "mixed", "ordered": ["grade"]}, "encoder": backbone, "generator": backbone}
+    parts = {"scm": {"name": "mixed", "bins": 8}, "encoder": backbone, "generator": backbone}
     save_model(model, tmp_path, parts)
     again, image = load_model(tmp_path), torch.rand(2, *toy.image_shape) * 2 - 1
     assert torch.equal(again.counterfactual(image, {"race": 1}), model.counterfactual(image, {"race": 1}))
@@ -365,8 +369,6 @@ def test_what_cannot_be_asked_is_refused_in_a_line() -> None:
     z = latents(table)[:3]
     with pytest.raises(ConfigError, match="attribute size is continuous"):
         scm.probability(z, weights(table), do(table, "yes", 1, z), 3)
-    with pytest.raises(ConfigError, match=r"scm\.ordered names size, which is not categorical"):
-        MixedSCM(len(KINDS), ordered=["size"]).describe(table.attributes)
     with pytest.raises(ConfigError, match=r"scm\.bins=1"):
         build("scm", {"name": "mixed", "bins": 1}, {"size": 3})
 

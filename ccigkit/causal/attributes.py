@@ -28,6 +28,7 @@ Values = npt.NDArray[np.float64]
 Said = float | str  # a value as the table writes it: 30.5, 1 or "flat"
 Hard = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
+SaidKind = Literal["binary", "categorical", "continuous", "ordered"]  # ordered is categorical, its order known
 SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
 
 
@@ -36,7 +37,8 @@ class Attribute:
     """One column of the table: its name, its kind, its unit and the range it was seen in.
 
     A binary value is a probability or a degree in [0, 1]; hard labels are the special case 0 and 1, and 0.5 is the
-    threshold. A categorical value is a code 0, 1, ... into `categories`, kept in that order on one latent axis.
+    threshold. A categorical value is a code 0, 1, ... into `categories`, and its latents are levels in that order;
+    networks see it as one choice among k, unless the order means something (`ordered`).
 
     `center` and `spread` standardise the latent; `levels` are the latents that an intervention sets for each category
     (two, for a binary attribute): the median latent of the training rows that carry it.
@@ -51,6 +53,7 @@ class Attribute:
         center: mean on the scale before standardising (values; log odds for a binary attribute).
         spread: standard deviation on that scale.
         levels: the latents that interventions set.
+        ordered: whether the categories are ordered as they are listed.
 
     Examples:
         >>> age = Attribute("age", "continuous", unit="years").fitted(np.array([20.0, 30.0, 40.0]))
@@ -67,6 +70,7 @@ class Attribute:
     center: float = 0.0
     spread: float = 1.0
     levels: tuple[float, ...] = ()
+    ordered: bool = False
 
     def fitted(self, values: Values) -> Attribute:
         """The attribute with its range and its scale taken from a column [n] of values.
@@ -116,6 +120,11 @@ class Attribute:
         """The latent scale, any shape, back to the attribute's own units (binary: a probability)."""
         raw = latent * self.spread + self.center
         return raw.sigmoid() if self.kind == "binary" else raw
+
+    @property
+    def unordered(self) -> bool:
+        """Whether it is one choice among three or more that have no order."""
+        return self.kind == "categorical" and not self.ordered and len(self.levels) > 2
 
     @property
     def labelled(self) -> bool:

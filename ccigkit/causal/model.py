@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ccigkit.causal.attributes import Attributes, Table
 from ccigkit.causal.effects import Effects, effects_of
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.interventions import Do, settled
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
@@ -67,6 +68,7 @@ class CausalModel(nn.Module):
         scm.describe(attributes)
         scm.correlate(structure.confounding)
         self.attributes, self.structure, self.scm = attributes, structure, scm
+        self.inputs = Inputs(attributes)
 
     @property
     def graph(self) -> CausalGraph:

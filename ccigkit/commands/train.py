@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph
+from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.model import CausalModel
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
@@ -146,10 +147,19 @@ def recall_graph(config: Config, run: Run, table: Table, data: DataModule) -> Le
 def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -> tuple[CausalImageModel, Objective]:
     """Model and objective of a configuration, on its device."""
     d, device = len(table.names), choose_device(config.train.device)
-    latent_size = config.train.latent or max(16, 2 * d)
-    if latent_size < d:
-        raise ConfigError(f"train.latent={latent_size} is smaller than the number of attributes, {d}")
-    given: dict[str, Any] = {"size": d, "image_shape": data.image_shape, "latent_size": latent_size}
+    inputs = Inputs(table.attributes).size
+    latent_size = config.train.latent or inputs + max(16 - d, d)
+    if latent_size < inputs:
+        what = (
+            f"what the attributes take in the networks, {inputs}: one each, an unordered category one for each choice"
+        )
+        raise ConfigError(f"train.latent={latent_size} is smaller than {what}")
+    given: dict[str, Any] = {
+        "size": d,
+        "inputs": inputs,
+        "image_shape": data.image_shape,
+        "latent_size": latent_size,
+    }
     parts = Assembly(config.choices, given)
     causal = CausalModel(table.attributes, choose_structure(config.train.schedule, learned), parts["scm"])
     model = CausalImageModel(causal, parts["image"], parts["placement"], frame=data.frame).to(device)

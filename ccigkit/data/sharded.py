@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from ccigkit.causal.attributes import Attributes, Kind, Values
+from ccigkit.causal.attributes import Attributes, SaidKind, Values
 from ccigkit.component.options import Count, Folder, Fraction, Natural
 from ccigkit.data.base import SplitName
 from ccigkit.data.files.cache import OnBad
@@ -47,7 +47,7 @@ class Shards(FileData):
         attributes: which labels to model.
         streamed: train without a cache of the training images: each is read when its turn comes, a few batches ahead,
             in as many threads as torch may use. The model is the same, to the last bit.
-        kinds: kinds of attributes, where the inferred ones are wrong.
+        kinds: kinds of attributes, where the inferred ones are wrong; `ordered` is categorical, and the order counts.
         missing: whether a sample with a hole in an attribute is an error (refuse) or is dropped (drop).
         size: height and width of the images, in pixels.
         crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
@@ -67,7 +67,7 @@ class Shards(FileData):
         root: Folder = "",
         attributes: list[str] = [],  # noqa: B006  never written to
         streamed: bool = False,
-        kinds: dict[str, Kind] = {},  # noqa: B006
+        kinds: dict[str, SaidKind] = {},  # noqa: B006
         missing: Missing = "refuse",
         size: Count = 64,
         crop: Preset | int = "square",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ccigkit.causal.attributes import Attributes, Kind
+from ccigkit.causal.attributes import Attributes, SaidKind
 from ccigkit.component.options import Count, Folder, Fraction, Natural
 from ccigkit.data.files.cache import OnBad
 from ccigkit.data.files.cells import Missing, read_attributes, unfit
@@ -39,7 +39,7 @@ class ImageTable(FileData):
         root: the folder with the images, folders in it included, or a .zip of them; or parquet files with images.
         labels: the table (.csv, .tsv or .parquet); empty for the only one in the folder.
         attributes: which columns to model; empty for all that can be.
-        kinds: kinds of attributes, where the inferred ones are wrong.
+        kinds: kinds of attributes, where the inferred ones are wrong; `ordered` is categorical, and the order counts.
         image: the column that names the image; empty to look for it.
         split: the column that says train, valid or test; empty for one named split or partition, if there is one; none
             to draw one.
@@ -62,7 +62,7 @@ class ImageTable(FileData):
         root: Folder = "",
         labels: str = "",
         attributes: list[str] = [],  # noqa: B006  never written to
-        kinds: dict[str, Kind] = {},  # noqa: B006
+        kinds: dict[str, SaidKind] = {},  # noqa: B006
         image: str = "",
         split: str = "",
         missing: Missing = "refuse",

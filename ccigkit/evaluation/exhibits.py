@@ -199,8 +199,8 @@ def sweep(model: ImageModel, image: Tensor, values: Tensor, j: int) -> Tensor:
     with torch.no_grad():
         looked = Abducted(model, *same)
         moved = model.causal.act(looked.codes.z, Intervention.of({j: degrees}, looked.codes.z))
-        drawn = model.image.render(moved, looked.codes.style)
-        before = model.image.render(looked.codes.z, looked.codes.style)
+        drawn = model.render(moved, looked.codes.style)
+        before = model.render(looked.codes.z, looked.codes.style)
     return looked.checked(keep_detail(same[0].to(drawn), before, drawn))
 
 

@@ -18,32 +18,33 @@ from ccigkit.pixels import ImageShape
 class ImageMechanism(Component, nn.Module):
     """How a picture follows from its attributes z, and from its style: all else that is in it.
 
-    The mechanism x = g(z, style) of the image in the structural causal model, and its abduction. Each
+    Attributes come as the networks see them, y [b, m] (`ccigkit.causal.inputs`): z [b, d] where none is an unordered
+    category. The mechanism x = g(y, style) of the image in the structural causal model, and its abduction. Each
     mechanism decides what a style is: a vector, a pyramid of latents, the noise that a diffusion ends in.
 
     Args:
         image_shape: channels, height and width of the images.
-        size: the number d of attributes.
-        latent_size: the size k of attributes and style together, for a mechanism whose style is a vector.
+        inputs: how many columns m the attributes have: one each, an unordered category one for each choice.
+        latent_size: the size k of inputs and style together, for a mechanism whose style is a vector.
     """
 
     kind = "image"
     default = "bigan"
     flag = "How a picture follows from its attributes."
     saved = averaged = True
-    wiring: ClassVar[tuple[str, ...]] = ("image_shape", "size", "latent_size")
+    wiring: ClassVar[tuple[str, ...]] = ("image_shape", "inputs", "latent_size")
 
-    def __init__(self, image_shape: ImageShape, size: int, latent_size: int) -> None:
+    def __init__(self, image_shape: ImageShape, inputs: int, latent_size: int) -> None:
         super().__init__()
-        self.image_shape, self.size, self.latent_size = image_shape, size, latent_size
+        self.image_shape, self.inputs, self.latent_size = image_shape, inputs, latent_size
 
     @abstractmethod
-    def abduct(self, image: Tensor, z: Tensor) -> Any:
-        """The style of images [b, c, h, w] in [-1, 1] that have attributes z [b, d]."""
+    def abduct(self, image: Tensor, y: Tensor) -> Any:
+        """The style of images [b, c, h, w] in [-1, 1] that have attributes y [b, m]."""
 
     @abstractmethod
-    def render(self, z: Tensor, style: Any) -> Tensor:
-        """Images [b, c, h, w] in [-1, 1] of attributes z [b, d] in a style."""
+    def render(self, y: Tensor, style: Any) -> Tensor:
+        """Images [b, c, h, w] in [-1, 1] of attributes y [b, m] in a style."""
 
     @abstractmethod
     def sample(self, n: int) -> Any:
@@ -65,22 +66,22 @@ class ImageMechanism(Component, nn.Module):
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
         mechanism: ImageMechanism = build(*(lab.parts()[name] for name in cls.wiring))
-        image, z = torch.rand(2, *lab.SHAPE) * 2 - 1, torch.randn(2, len(lab.CHAIN.names))
+        image, y = torch.rand(2, *lab.SHAPE) * 2 - 1, torch.randn(2, len(lab.CHAIN.names))
         with torch.no_grad():
-            style = mechanism.abduct(image, z)
-            again = mechanism.render(z, style)
-            new = mechanism.render(z, mechanism.sample(2))
-            assert torch.equal(mechanism.render(z, style), again), "the same attributes and style give the same image"
+            style = mechanism.abduct(image, y)
+            again = mechanism.render(y, style)
+            new = mechanism.render(y, mechanism.sample(2))
+            assert torch.equal(mechanism.render(y, style), again), "the same attributes and style give the same image"
             for drawn in (again, new):
                 assert drawn.shape == image.shape, "render gives images [b, c, h, w]"
                 assert float(drawn.abs().max()) <= 1, "its pixels are in [-1, 1]"
             parts = mechanism.parts()
             assert parts, "parts() are the components it is made of"
             same = mechanism.with_parts(parts)
-            assert torch.equal(same.render(z, style), again), "of the same parts, it is the same mechanism"
+            assert torch.equal(same.render(y, style), again), "of the same parts, it is the same mechanism"
             if isinstance(mechanism, ReadsAttributes):
                 read, _ = mechanism.read(image)
-                assert read.shape == z.shape, "read gives attributes [b, d]"
+                assert read.shape == y.shape, "read gives attributes [b, m]"
 
 
 @runtime_checkable
@@ -88,11 +89,11 @@ class ReadsAttributes(Protocol):
     """An image mechanism that reads the attributes off an image."""
 
     def read(self, image: Tensor) -> tuple[Tensor, Any]:
-        """The attributes z [b, d] and the style of images [b, c, h, w]."""
+        """The attributes y [b, m], of categories the logits, and the style of images [b, c, h, w]."""
 
 
 class Encoder(Component, nn.Module):
-    """Image to latent: the first d latents are the attributes' z, the other k - d the style."""
+    """Image to latent: the first m are the attributes as networks see them, y, the other k - m the style."""
 
     kind = "encoder"
     default = "resnet"

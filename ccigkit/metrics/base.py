@@ -77,13 +77,6 @@ class HasGraph(Protocol):
         """The graph, over the model's attributes."""
 
 
-class Renders(Protocol):
-    """What draws images [b, c, h, w] of attributes z [b, d] in a style."""
-
-    def render(self, z: Tensor, style: Any) -> Tensor:
-        """The images."""
-
-
 @runtime_checkable
 class HasLatents(Protocol):
     """A model whose codes are latents that can be set: attributes `z` [b, d], on the latent scale, and a `style`."""
@@ -92,9 +85,8 @@ class HasLatents(Protocol):
     def causal(self) -> CausalModel:
         """What causes what among the attributes."""
 
-    @property
-    def image(self) -> Renders:
-        """What draws them."""
+    def render(self, z: Tensor, style: Any) -> Tensor:
+        """Images [b, c, h, w] of attributes z [b, d] in a style."""
 
 
 @runtime_checkable

@@ -83,12 +83,12 @@ class Disentanglement(ReadsPictures, Metric):
         """The counterfactual generativeness of the model, and of the renderer where there is one."""
         assert isinstance(model, HasLatents)
         read, noise = self.predictor(data), data.load("test").noise
-        mechanism, device, d = model.image, device_of(model), len(factors.columns)
+        device, d = device_of(model), len(model.attributes)
 
         @torch.no_grad()
         def draw(codes: Array) -> Tensor:
             latents = torch.as_tensor(codes).float().to(device)
-            return mechanism.render(latents[:, :d], latents[:, d:]).cpu()
+            return model.render(latents[:, :d], latents[:, d:]).cpu()
 
         own = owners(latents, factors.latents)
         found = {"model": generativeness(draw, read, latents[: self.generated], own)}

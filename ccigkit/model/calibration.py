@@ -72,7 +72,7 @@ def read(model: CausalImageModel, images: Iterable[Tensor]) -> Tensor:
     """The latents z [n, d] that a model reads off images that come as bytes, a few [b, c, h, w] at a time."""
     assert isinstance(model.image, ReadsAttributes)
     device = model.scm.quantiles.device
-    return torch.cat([model.image.read(to_float(some).to(device))[0] for some in images])
+    return torch.cat([model.causal.inputs.latents(model.image.read(to_float(some).to(device))[0]) for some in images])
 
 
 def probability(label: Attribute, z: Tensor) -> Tensor:

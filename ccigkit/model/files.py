@@ -115,7 +115,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
     """
     path = Path(folder) / "model.safetensors"
     content, tensors = read_model(path)
-    attributes = Attributes.from_json(content["attributes"])
+    described = content["attributes"]
+    attributes = Attributes.from_json(_on_a_line(described) if "image_shape" in content else described)
     edges = [(cause, effect, w) for cause, effect, w in content["edges"]]
     graph = CausalGraph.from_weights(attributes.names, edges, content.get("confounded", ()))
     choices = {kind: Choice.of(kind, table) for kind, table in content["components"].items()}
@@ -125,7 +126,11 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
     if "image_shape" in content:
         for kind in ("image", "placement"):  # which files did not name before there was a choice
             choices.setdefault(kind, Choice.of(kind, {"name": registry().kinds[kind].default}))
-        assembly |= {"image_shape": tuple(content["image_shape"]), "latent_size": content["latent_size"]}
+        assembly |= {
+            "image_shape": tuple(content["image_shape"]),
+            "inputs": causal.inputs.size,
+            "latent_size": content["latent_size"],
+        }
         model = CausalImageModel(causal, assembly["image"], assembly["placement"], frame=content["frame"])
     for kind, part in _saved(model).items():
         own = {key.removeprefix(f"{kind}."): t for key, t in tensors.items() if key.startswith(f"{kind}.")}
@@ -135,6 +140,11 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
             reason = str(error).splitlines()[-1].strip()
             raise CheckpointError(f"{path} does not fit the {kind} {choices[kind].name!r}: {reason}") from None
     return model.eval().requires_grad_(False).to(device)
+
+
+def _on_a_line(attributes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Attributes as a file of an image model has them; before categories were choices, networks saw them in order."""
+    return [{"ordered": a["kind"] == "categorical", **a} for a in attributes]
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -114,6 +114,10 @@ class CausalImageModel(nn.Module):
         """The components that learn, by kind."""
         return {"scm": self.scm, **self.image.parts()}
 
+    def render(self, z: Tensor, style: Any) -> Tensor:
+        """Images [b, c, h, w] of attributes z [b, d] in a style."""
+        return self.image.render(self.causal.inputs.of(z), style)
+
     @torch.no_grad()
     def abduct(self, image: Tensor, attributes: Tensor | None = None) -> Codes:
         """The codes of images [b, c, h, w] in [-1, 1].
@@ -127,7 +131,7 @@ class CausalImageModel(nn.Module):
         """
         image = self._batch(image)
         u, z, style = self.placement.abduct(self.causal, self.image, image, attributes)
-        return Codes(u, z, style, image, self.image.render(z, style))
+        return Codes(u, z, style, image, self.render(z, style))
 
     @torch.no_grad()
     def predict(
@@ -157,7 +161,7 @@ class CausalImageModel(nn.Module):
         """
         if not do:
             return codes.image if detail else codes.drawn
-        changed = self.image.render(self._act(codes, do, hold, seed), codes.style)
+        changed = self.render(self._act(codes, do, hold, seed), codes.style)
         return keep_detail(codes.image, codes.drawn, changed) if detail else changed
 
     def values(self, codes: Codes, do: Do | None = None, *, hold: Collection[str] = (), seed: int = 0) -> Tensor:
@@ -223,7 +227,7 @@ class CausalImageModel(nn.Module):
         """
         with seeded(seed, self.scm.quantiles.device):
             (z, _), style = self.causal.imagine(n, do or {}, seed=seed), self.image.sample(n)
-        drawn = self.image.render(z, style)
+        drawn = self.render(z, style)
         return Codes(self.causal.noise(z), z, style, drawn, drawn)
 
     def _act(self, codes: Codes, do: Do, hold: Collection[str], seed: int) -> Tensor:

@@ -54,7 +54,7 @@ class Placement(Component):
             again = model.scm(u, model.structure.adjacency())
         assert z.shape == values.shape, "attributes are [b, d]"
         assert torch.allclose(again, z, atol=1e-4), "law 1: the SCM makes the attributes of the noise"
-        assert model.image.render(z, style).shape == image.shape, "the style is the image mechanism's"
+        assert model.render(z, style).shape == image.shape, "the style is the image mechanism's"
 
 
 class Prior(Placement):
@@ -70,5 +70,6 @@ class Prior(Placement):
                 f"placement.name=prior needs an image mechanism that reads attributes, and {mechanism.name} does not; "
                 "choose --image bigan, or another placement"
             )
-        z, style = mechanism.read(image)
+        read, style = mechanism.read(image)
+        z = causal.inputs.latents(read)
         return causal.noise(z), z, style

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from ccigkit.errors import ConfigError
 from ccigkit.image.base import Discriminator
@@ -27,7 +28,13 @@ class BidirectionalObjective(Objective):
                 f"{model.image.name!r} has none; choose --image bigan, or another objective"
             )
         self.encoder, self.generator, self.split = model.image.encoder, model.image.generator, model.image.split
+        self.inputs = model.causal.inputs
 
     def prior(self, n: int) -> Tensor:
-        """Latents [n, k]: z from the SCM, and a new style."""
-        return torch.cat([self.model.causal.draw(n), self.model.image.sample(n)], dim=1)
+        """Latents [n, k]: attributes from the SCM, and a new style."""
+        return torch.cat([self.inputs.of(self.model.causal.draw(n)), self.model.image.sample(n)], dim=1)
+
+    def sampled(self, encoded: Normal) -> Tensor:
+        """Latents [n, k] drawn from what the encoder says of images, every category decided."""
+        y, style = self.split(encoded.rsample())
+        return torch.cat([self.inputs.chosen(y), style], dim=1)

@@ -95,12 +95,12 @@ class CCIG(BidirectionalObjective):
         super().__init__(model, discriminator, latents)
         self.adversarial, self.divergence, self.clamp = adversarial, divergence, clamp
         self.supervision, self.reconstruction, self.latent_cycle = supervision, reconstruction, latent_cycle
-        size = model.image.latent_size - model.image.size  # of the style
+        size = model.image.latent_size - model.image.inputs  # of the style
         self.invariance, self.independence = (invariance, independence) if size else (0.0, 0.0)
         self.minimality, self.bottleneck = minimality, bottleneck
         self.interventional, self.mechanism = interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
-        self._dependence = Dependence(latents, size)
+        self._dependence = Dependence(self.inputs.of(latents), size)
         self._pairs: Pairs | None = None
 
     def parts(self) -> dict[str, nn.Module]:
@@ -129,22 +129,23 @@ class CCIG(BidirectionalObjective):
         model, half = self.model, len(batch.image) // 2
         held = min(round(self.interventional * half), half - 1)  # counterfactuals; the rest of that half is new
         terms: dict[str, Tensor] = {}
+        true = self.inputs.of(batch.attributes)
 
         encoded = self.encoder(self._through_noise(batch.image))
-        latent = encoded.rsample()
-        z, mean = self.split(encoded.mean)
-        terms["supervision"] = self.supervision * supervision(z, batch.attributes, model.attributes)
+        latent = self.sampled(encoded)
+        y, mean = self.split(encoded.mean)
+        terms["supervision"] = self.supervision * supervision(y, batch.attributes, model.attributes, self.inputs)
         if self.bottleneck:
             _, std = self.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2
             terms["bottleneck"] = self.bottleneck * information.mean()
         if self.independence:
             with torch.autocast(mean.device.type, enabled=False):
-                terms["independence"] = self.independence * self._dependence(mean, batch.attributes)
+                terms["independence"] = self.independence * self._dependence(mean, true)
         prior = torch.cat([self.prior(half - held), self._counterfactuals(latent[:held])])
         # The first half of the batch is drawn again from its true attributes, so that the generator learns what they
         # look like before the encoder can read them.
-        labelled = torch.cat([batch.attributes[:half], self.split(latent)[1][:half]], dim=1)
+        labelled = torch.cat([true[:half], self.split(latent)[1][:half]], dim=1)
         image = self.generator(torch.cat([labelled, latent[half:], prior]))
         again, drawn = image[: len(latent)], image[len(latent) :]
         if self.reconstruction:
@@ -153,7 +154,8 @@ class CCIG(BidirectionalObjective):
             meant, kept = self.split(prior.detach())
             with frozen(self.encoder):
                 read, again_kept = self.split(self.encoder(self._through_noise(drawn)).mean)
-            terms["latent_cycle"] = self.latent_cycle * (read - meant).square().mean()
+            error = self.inputs.misread(read, self.inputs.latents(meant)).mean()
+            terms["latent_cycle"] = self.latent_cycle * error
         if self.invariance:
             _, encoder_kept = self.split(self.encoder(self._through_noise(drawn.detach())).mean)
             error = (again_kept - kept).square().mean() + (encoder_kept - kept).square().mean()
@@ -210,7 +212,8 @@ class CCIG(BidirectionalObjective):
 
         Each attribute is held with probability one half, at its value in some row of the training table.
         """
-        z, style = self.split(latent)
+        y, style = self.split(latent)
+        z = self.inputs.latents(y)
         rows = torch.randint(len(self.latents), z.shape, device=z.device)
         intervention = Intervention(torch.rand_like(z) < 0.5, self.latents.gather(0, rows))
-        return torch.cat([self.model.causal.act(z, intervention), style], dim=1)
+        return torch.cat([self.inputs.of(self.model.causal.act(z, intervention)), style], dim=1)

@@ -69,7 +69,7 @@ class DEAR(BidirectionalObjective):
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:
         with torch.no_grad():
-            latent = self.encoder(batch.image).rsample()
+            latent = self.sampled(self.encoder(batch.image))
             prior = self.prior(len(batch.image))
             drawn = self.generator(prior)
         real, fake = self.discriminator(batch.image, latent), self.discriminator(drawn, prior)
@@ -77,11 +77,11 @@ class DEAR(BidirectionalObjective):
 
     def _encoder(self, batch: Batch) -> Mapping[str, Tensor]:
         encoded = self.encoder(batch.image)
-        real = self.discriminator(batch.image, encoded.rsample())
-        z, _ = self.split(encoded.mean)
+        real = self.discriminator(batch.image, self.sampled(encoded))
+        y, _ = self.split(encoded.mean)
         return {
             "adversarial": encoder_loss(real, self.divergence, self.clamp),
-            "supervision": self.supervision * supervision(z, batch.attributes, self.model.attributes),
+            "supervision": self.supervision * supervision(y, batch.attributes, self.model.attributes, self.inputs),
         }
 
     def _generator(self, batch: Batch) -> Mapping[str, Tensor]:

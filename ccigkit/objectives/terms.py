@@ -10,21 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ccigkit.causal.attributes import Attributes
+from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.model import some
 
 
-def supervision(z: Tensor, latents: Tensor, attributes: Attributes) -> Tensor:
-    """The error of the encoder's z [b, d] against the attributes' latents [b, d].
+def supervision(y: Tensor, latents: Tensor, attributes: Attributes, inputs: Inputs) -> Tensor:
+    """The error of the attributes that an encoder reads, y [b, m], against their latents [b, d].
 
-    Squared error, and for a binary attribute the cross entropy of the probabilities they stand for on top: near 0 and
-    1 large errors of the latent are tiny ones of the probability, and the square alone would chase them.
+    Squared error, of an unordered category the cross entropy; and for a binary attribute the cross entropy of the
+    probabilities they stand for on top: near 0 and 1 large errors of the latent are tiny ones of the probability, and
+    the square alone would chase them.
     """
-    total = (z - latents).square().mean()
+    total = inputs.misread(y, latents).mean()
     binary = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary"]
     if binary:
-        spread = torch.tensor([attributes[j].spread for j in binary], device=z.device, dtype=z.dtype)
-        center = torch.tensor([attributes[j].center for j in binary], device=z.device, dtype=z.dtype)
-        logits, targets = z[:, binary] * spread + center, (latents[:, binary] * spread + center).sigmoid()
+        spread = torch.tensor([attributes[j].spread for j in binary], device=y.device, dtype=y.dtype)
+        center = torch.tensor([attributes[j].center for j in binary], device=y.device, dtype=y.dtype)
+        logits = inputs.single(y)[:, binary] * spread + center
+        targets = (latents[:, binary] * spread + center).sigmoid()
         entropy = F.binary_cross_entropy(targets, targets)  # subtracted, so that a perfect reading scores 0
         total = total + F.binary_cross_entropy_with_logits(logits, targets) - entropy
     return total
@@ -41,10 +44,10 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 class Dependence(nn.Module):
-    """How much attributes y [b, d] predict of a style r [b, m]: the mean square of E[r | y], 0 under the prior.
+    """How much attributes y [b, m] predict of a style r [b, m]: the mean square of E[r | y], 0 under the prior.
 
-    E[r | y] is taken to be linear in the latents y_i and their products y_i y_j, uncorrelated and of unit variance over
-    the training table [n, d]. Its coefficients are a running average over the batches before: the batch that is judged
+    E[r | y] is taken to be linear in y_i and their products y_i y_j, uncorrelated and of unit variance over
+    the training table [n, m]. Its coefficients are a running average over the batches before: the batch that is judged
     has no part in them, so that chance correlations of a small batch cost nothing.
     """
 
@@ -52,26 +55,26 @@ class Dependence(nn.Module):
     whiten: Tensor
     told: Tensor  # the coefficients; checkpoints hold them by this name
 
-    def __init__(self, latents: Tensor, size: int, *, memory: float = 0.99) -> None:
+    def __init__(self, y: Tensor, size: int, *, memory: float = 0.99) -> None:
         super().__init__()
         self.memory = memory
-        features = products(some(latents, 10_000).double())
+        features = products(some(y, 10_000).double())
         variances, axes = torch.linalg.eigh(torch.cov(features.T))
         kept = variances > 1e-4 * variances[-1]  # y^2 adds nothing to a y that has only two values
         self.register_buffer("centre", features.mean(dim=0).float())
         self.register_buffer("whiten", (axes[:, kept] / variances[kept].sqrt()).float())
         self.register_buffer("told", self.whiten.new_zeros(self.whiten.shape[1], size))
 
-    def forward(self, style: Tensor, latents: Tensor) -> Tensor:
+    def forward(self, style: Tensor, y: Tensor) -> Tensor:
         """The estimate for a batch, a scalar; takes the batch into the average afterwards."""
-        features = (products(latents) - self.centre) @ self.whiten
+        features = (products(y) - self.centre) @ self.whiten
         dependence = (style * (features @ self.told)).mean()
         with torch.no_grad():
             self.told = torch.lerp(features.T @ style / len(style), self.told, self.memory)
         return dependence
 
 
-def products(latents: Tensor) -> Tensor:
-    """Latents [n, d] and all their products by twos, [n, d + d (d + 1) / 2]."""
-    first, second = torch.triu_indices(latents.shape[1], latents.shape[1], device=latents.device)
-    return torch.cat([latents, latents[:, first] * latents[:, second]], dim=1)
+def products(y: Tensor) -> Tensor:
+    """Attributes [n, m] and all their products by twos, [n, m + m (m + 1) / 2]."""
+    first, second = torch.triu_indices(y.shape[1], y.shape[1], device=y.device)
+    return torch.cat([y, y[:, first] * y[:, second]], dim=1)

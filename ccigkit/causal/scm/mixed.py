@@ -17,6 +17,7 @@ from ccigkit.causal.scm.base import SCM, Intervention, generations
 from ccigkit.causal.scm.families import Choices, Curves, Family, Labels, Levels
 from ccigkit.component.options import Count
 from ccigkit.errors import ConfigError
+from ccigkit.names import setting
 
 NEAR = 0.15  # of the step between two levels: a cause read this near to its level says what the level says
 CELLS = 1 << 14  # rows times attributes answered at a time: their hidden units stay in the processor's cache
@@ -57,7 +58,6 @@ class MixedSCM(SCM):
     Args:
         hidden: width of each mechanism's hidden layer.
         bins: pieces of the spline that shapes the noise of a continuous attribute.
-        ordered: categorical attributes whose categories are ordered as they are listed.
     """
 
     name = "mixed"
@@ -72,10 +72,9 @@ class MixedSCM(SCM):
         *,
         hidden: Count = 32,
         bins: Annotated[int, Ge(2)] = 8,
-        ordered: list[str] = [],  # noqa: B006  never written to
     ) -> None:
         super().__init__(size)
-        self.hidden, self.bins, self.ordered = hidden, bins, ordered
+        self.hidden, self.bins = hidden, bins
         self._attributes: Attributes | None = None
         self._build([None] * size, [() for _ in range(size)])
 
@@ -84,9 +83,6 @@ class MixedSCM(SCM):
     def describe(self, attributes: Attributes) -> None:
         if self._attributes is not None and self._attributes.to_json() == attributes.to_json():
             return
-        for name in self.ordered:
-            if attributes[attributes.index(name)].kind != "categorical":
-                raise ConfigError(f"scm.ordered names {name}, which is not categorical; leave it out")
         self._attributes = attributes
         self._build([self._kind(a) for a in attributes], [a.levels for a in attributes])
         self.to(self.quantiles.device)
@@ -99,14 +95,15 @@ class MixedSCM(SCM):
                 one, other = int(family.columns[hidden[0, 0]]), int(hidden[0, 1])
                 raise ConfigError(
                     f"{self._name(one)} <-> {self._name(other)}: noise of an unordered category cannot be correlated; "
-                    f'set scm.ordered=["{self._name(one)}"] if its categories have an order, or leave the <-> out'
+                    f"if its categories have an order, say so ({setting('data.kinds', {self._name(one): 'ordered'})}), "
+                    "or leave the <-> out"
                 )
         super().correlate(confounding)
 
     def _kind(self, attribute: Attribute) -> type[Levels] | None:
-        if attribute.kind == "categorical":
-            return Labels if attribute.name in self.ordered or len(attribute.levels) == 2 else Choices
-        return Labels if attribute.labelled else None
+        if attribute.unordered:
+            return Choices
+        return Labels if attribute.kind == "categorical" or attribute.labelled else None
 
     def _build(self, kinds: list[type[Levels] | None], levels: list[tuple[float, ...]]) -> None:
         """Mechanisms for columns of these kinds (None: continuous) with these levels."""

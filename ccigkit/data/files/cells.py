@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ccigkit.causal.attributes import Attribute, Kind, Values, infer_kind
+from ccigkit.causal.attributes import Attribute, Kind, SaidKind, Values, infer_kind
 from ccigkit.data.files.remarks import remarks
 from ccigkit.data.files.spelling import (
     COMMA,
@@ -160,7 +160,7 @@ class Reading:
 def read_attributes(
     columns: Mapping[str, Cells],
     chosen: Sequence[str],
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, SaidKind],
     missing: Missing,
     where: Path,
     *,
@@ -194,9 +194,12 @@ def read_attributes(
             cells = cells[kept] if isinstance(cells, np.ndarray) else [c for c, k in zip(cells, kept, strict=True) if k]
         if comma and name not in comma:
             _refuse_points(name, cells, comma[0], where)
-        read.append(as_attribute(name, cells, kinds.get(name), where, comma=bool(comma)))
+        said_kind = kinds.get(name)
+        kind: Kind | None = "categorical" if said_kind == "ordered" else said_kind
+        attribute, found = as_attribute(name, cells, kind, where, comma=bool(comma))
+        read.append((replace(attribute, ordered=said_kind == "ordered"), found))
         texts = set() if isinstance(cells, np.ndarray) else {*words_of(cells)}
-        said += remarks(texts, kinds.get(name), *read[-1])
+        said += remarks(texts, kind, *read[-1])
     values = np.stack([values for _, values in read], axis=1)
     return Reading(tuple(attribute for attribute, _ in read), values, kept, tuple(said))
 

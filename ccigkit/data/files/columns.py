@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ccigkit.causal.attributes import KINDS, Attribute, Kind, Table, Values
+from ccigkit.causal.attributes import KINDS, Attribute, SaidKind, Table, Values
 from ccigkit.data.files.cells import (
     MOST_CATEGORIES,
     Cells,
@@ -127,7 +127,7 @@ def _named(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> I
 def read_table(
     path: Path,
     attributes: Sequence[str] = (),
-    kinds: Mapping[str, Kind] = MappingProxyType({}),
+    kinds: Mapping[str, SaidKind] = MappingProxyType({}),
     missing: Missing = "refuse",
 ) -> Table:
     """A bare table of attributes, without images, from a .csv, .tsv (or .gz of these) or .parquet file.
@@ -222,4 +222,5 @@ told = describe_kinds  # its former name, for one release
 
 
 def _with_categories(attribute: Attribute) -> str:
-    return f"{attribute.name} ({', '.join(attribute.categories)})" if attribute.categories else attribute.name
+    between = " < " if attribute.ordered else ", "
+    return f"{attribute.name} ({between.join(attribute.categories)})" if attribute.categories else attribute.name

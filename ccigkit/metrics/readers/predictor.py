@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Attribute, Attributes
+from ccigkit.causal.inputs import Inputs
 from ccigkit.data.base import DataModule, Split
 from ccigkit.descend import descend, one_cycle
 from ccigkit.image.dcgan import DCGANEncoder
@@ -21,7 +22,7 @@ from ccigkit.training.batches import batch_rows, read_batch
 from ccigkit.training.devices import choose_device, choose_dtype
 
 T = TypeVar("T")
-STEPS, BATCH, RATE, DECAY, VERSION = 1200, 64, 2e-3, 0.01, 1
+STEPS, BATCH, RATE, DECAY, VERSION = 1200, 64, 2e-3, 0.01, 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Predictor:
         *hidden, last = self.network.head
         into = nn.Sequential(self.network.trunk, *hidden)
         features = torch.cat([into(chunk.to(self.device)) for chunk in image.split(256)])
-        latents = last(features).chunk(2, dim=1)[0].cpu()
+        latents = Inputs(self.attributes).latents(last(features).chunk(2, dim=1)[0].cpu())
         low = torch.tensor([attribute.low for attribute in self.attributes])
         high = torch.tensor([attribute.high for attribute in self.attributes])
         return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
@@ -125,7 +126,7 @@ def predictor(
     name = predictor_hash(data, seed=seed, steps=steps)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = DCGANEncoder(data.image_shape, len(attributes))
+        network = DCGANEncoder(data.image_shape, Inputs(attributes).size)
         train_once(
             network,
             "predictors",
@@ -181,12 +182,13 @@ def _train(
     step_done: Callable[[], None],
 ) -> None:
     latents = attributes.to_latent(torch.as_tensor(split.values)).float().to(device)
+    inputs = Inputs(attributes)
     dtype = choose_dtype("auto", device)
 
     def loss(step: int) -> Tensor:
         batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             read = network(batch.image).mean
-        return supervision(read, batch.attributes, attributes)
+        return supervision(read, batch.attributes, attributes, inputs)
 
     descend(network.parameters(), loss, steps=steps, rate=RATE, decay=DECAY, schedule=one_cycle, after_step=step_done)
