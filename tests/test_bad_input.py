@@ -87,7 +87,7 @@ def write(name: str, text: str) -> str:
         (("train.device=cuda:99",), "device 'cuda:99' is not available"),
         (("data.n=5",), "data.n=5 must be at least 10"),
         (("data.size=48",), "not 48 x 48"),
-        (("train.latent=3",), "train.latent=3 is smaller than the number of attributes, 4"),
+        (("train.latent=3",), "train.latent=3 is smaller than the 4 that the attributes take"),
         (("--structure", "pc", "train.schedule=joint"), "train.schedule=joint needs"),
         (('knowledge.tiers=[["angel"]]', "--structure", "notears"), "'angel': did you mean 'angle'?"),
         (('knowledge.required=["length -> angle"]', "--structure", "notears"), "both required and forbidden"),

@@ -150,10 +150,8 @@ def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -
     inputs = Inputs(table.attributes).size
     latent_size = config.train.latent or inputs + max(16 - d, d)
     if latent_size < inputs:
-        what = (
-            f"what the attributes take in the networks, {inputs}: one each, an unordered category one for each choice"
-        )
-        raise ConfigError(f"train.latent={latent_size} is smaller than {what}")
+        what = "one each, an unordered category one for each choice"
+        raise ConfigError(f"train.latent={latent_size} is smaller than the {inputs} that the attributes take: {what}")
     given: dict[str, Any] = {
         "size": d,
         "inputs": inputs,
