@@ -6,6 +6,7 @@ from ccigkit.causal.scm.base import SCM
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.mixed import MixedSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
+from ccigkit.causal.scm.postnonlinear import PostNonlinearSCM
 from ccigkit.component.plugins import hookimpl
 from ccigkit.data.base import DataModule
 from ccigkit.data.causalcircuit import CausalCircuit
@@ -86,6 +87,7 @@ def ccigkit_components() -> list[type]:
         GraphAutoencoder,
         LinearSCM,
         NonlinearSCM,
+        PostNonlinearSCM,
         MixedSCM,
         BiGAN,
         Prior,

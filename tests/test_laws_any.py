@@ -16,6 +16,7 @@ from ccigkit.causal.graph import CausalGraph, Knowledge, reachability
 from ccigkit.causal.scm.base import SCM, longest_path
 from ccigkit.causal.scm.linear import LinearSCM
 from ccigkit.causal.scm.nonlinear import NonlinearSCM
+from ccigkit.causal.scm.postnonlinear import PostNonlinearSCM
 from ccigkit.component.registry import registry
 from ccigkit.interfaces import Intervention, StructureLearner
 from tests.simulate import linear
@@ -30,7 +31,7 @@ FAST = {
 }
 few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 fewer = settings(few, max_examples=6)
-every_scm = pytest.mark.parametrize("kind", [LinearSCM, NonlinearSCM])
+every_scm = pytest.mark.parametrize("kind", [LinearSCM, NonlinearSCM, PostNonlinearSCM])
 every_fast_learner = pytest.mark.parametrize("make", FAST.values(), ids=FAST)
 
 
