@@ -537,7 +537,7 @@ def test_supervision_is_zero_at_a_perfect_reading_and_nowhere_else(kind: str) ->
         latents = causal.attributes.to_latent(torch.arange(32)[:, None].expand(32, 4) % 3).float()
         sure, wrong = ((causal.inputs.of(each) - 0.5) * 60 for each in (latents, latents.roll(1, 0)))
         assert float(supervision(sure, latents, *given)) == pytest.approx(0, abs=1e-5)
-        assert float(supervision(wrong, latents, *given)) == pytest.approx(60)
+        assert float(supervision(wrong, latents, *given)) == pytest.approx(60 * 3 / 2**0.5)
         assert float(supervision(sure * 0, latents, *given)) == pytest.approx(math.log(causal.inputs.sizes[0]))
         return
     z = latents.clone().requires_grad_()

@@ -13,8 +13,9 @@ class Inputs:
     """The map between latents z [b, d] and what networks read and draw by, inputs [b, m].
 
     A number, a label and an ordered category have one column, their latent. An unordered category of k has k: the
-    generator is given 1 for the category and 0 for the others, the encoder answers with a logit for each. Where there
-    are no unordered categories, inputs are the latents themselves.
+    generator is given k / sqrt(k - 1) for the category and 0 for the others, so that the columns of categories that are
+    equally frequent have the spread of a latent; the encoder answers with a logit for each. Where there are no
+    unordered categories, inputs are the latents themselves.
 
     Args:
         attributes: those of the latents.
@@ -24,13 +25,13 @@ class Inputs:
         >>> table = Table.of({"sun": [1.0, 3.0, 3.0, 1.0, 2.0, 2.0], "shape": [0, 1, 2, 0, 1, 2]})
         >>> inputs, z = Inputs(table.attributes), torch.as_tensor(table.latents)
         >>> inputs.size, inputs.of(z)[1].round(decimals=1).tolist()
-        (4, [1.1, 0.0, 1.0, 0.0])
+        (4, [1.1, 0.0, 2.1, 0.0])
         >>> torch.equal(inputs.latents(inputs.of(z)), z)
         True
     """
 
     def __init__(self, attributes: Attributes) -> None:
-        self.levels = [torch.tensor(a.levels) if a.unordered else None for a in attributes]
+        self.levels = [torch.tensor(a.levels, dtype=torch.float64) if a.unordered else None for a in attributes]
         self.sizes = [1 if levels is None else len(levels) for levels in self.levels]
         self.size = sum(self.sizes)
         self.plain = self.size == len(self.levels)
@@ -40,7 +41,7 @@ class Inputs:
         if self.plain:
             return z
         columns = zip(z.split(1, dim=1), self.levels, strict=True)
-        return torch.cat([c if own is None else F.one_hot(nearest(c, own), len(own)).to(z) for c, own in columns], 1)
+        return torch.cat([c if own is None else _shown(nearest(c, own), len(own)).to(z) for c, own in columns], 1)
 
     def latents(self, inputs: Tensor) -> Tensor:
         """Inputs [b, m], as an encoder reads them, to latents [b, d]; of a category, the level that is likeliest."""
@@ -51,7 +52,7 @@ class Inputs:
         )
 
     def chosen(self, inputs: Tensor) -> Tensor:
-        """Inputs [b, m] as an encoder reads them, every category decided: 1 for the likeliest, 0 for the others.
+        """Inputs [b, m] as an encoder reads them, every category decided for the likeliest.
 
         Gradients are those of the probabilities (the straight-through estimator, Bengio et al. 2013).
         """
@@ -90,4 +91,14 @@ def nearest(z: Tensor, levels: Tensor) -> Tensor:
 
 def _decided(logits: Tensor) -> Tensor:
     shares = logits.float().softmax(dim=1).to(logits.dtype)
-    return F.one_hot(logits.argmax(dim=1), logits.shape[1]).to(shares) + shares - shares.detach()
+    k = logits.shape[1]
+    return _shown(logits.argmax(dim=1), k).to(shares) + (shares - shares.detach()) * _size(k)
+
+
+def _shown(category: Tensor, k: int) -> Tensor:
+    """Categories [b] as inputs [b, k]."""
+    return F.one_hot(category, k).float().mul(_size(k))
+
+
+def _size(k: int) -> float:
+    return float(k / (k - 1) ** 0.5)
