@@ -25,7 +25,7 @@ from tests.helpers import TINY, ccigkit
 torch.set_num_threads(1)
 
 TRAIN = ("train", "--data", "pendulum", *TINY, "--objective", "dear", "--structure", "known", "train.sample_every=0")
-LATENT_OF_SCM = {"scm": {"name": "nonlinear"}, "encoder": {"name": "dcgan"}, "generator": {"name": "dcgan"}}
+LATENT_OF_SCM = {"scm": {"name": "mixed"}, "encoder": {"name": "dcgan"}, "generator": {"name": "dcgan"}}
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_a_run_says_what_made_it(run: Path) -> None:
     assert config.tables["encoder"] == {"name": "dcgan", "width": 8}
     versions = json.loads((run / "versions.json").read_text())
     assert versions["torch"] == version("torch")
-    assert versions["components"]["scm"]["name"] == "nonlinear"
+    assert versions["components"]["scm"]["name"] == "mixed"
     assert versions["components"]["scm"]["plugin"] == "builtin"
     assert CausalGraph.from_toml(run / "graph.toml").names == NAMES
     description = json.loads((run / "model.json").read_text())
@@ -145,7 +145,7 @@ def test_defaults_then_recipe_then_file_then_names_then_settings(tmp_path: Path)
     file.write_text('[scm]\nname = "nonlinear"\nhidden = 7\n[train]\nsteps = 11\nseed = 5\n')
     default = resolved()
     assert (default["structure"]["name"], default["scm"]["name"], default["objective"]["name"]) == (
-        "auto", "nonlinear", "ccig",
+        "auto", "mixed", "ccig",
     )  # fmt: skip
     recipe = resolved("--recipe", "dear")
     assert (recipe["structure"]["name"], recipe["scm"]["name"], recipe["objective"]["name"]) == (

@@ -322,7 +322,7 @@ def test_the_checker_refuses_a_constructor_that_ccigkit_cannot_call() -> None:
 # --- a whole model ----------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, dict[str, Any]] = {
-    "scm": {"name": "nonlinear"},
+    "scm": {"name": "mixed"},
     "encoder": {"name": "dcgan", "width": 8},
     "generator": {"name": "dcgan", "width": 8},
 }

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import warnings
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +67,6 @@ WrittenTable = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
-TABLE = {"scm": {"name": "mixed"}}  # of a table alone: its labels are labels, where a picture shows them by degree
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
@@ -159,7 +159,7 @@ def graph(
         raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
     settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
-    resolved = _resolve(config, recipe, names, {}, settings, TABLE)
+    resolved = _resolve(config, recipe, names, {}, settings)
     path = Path(table) if table else None
     show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
 
@@ -321,11 +321,10 @@ def _resolve(
     names: dict[str, str | None],
     flags: dict[str, Any],
     settings: list[str],
-    defaults: dict[str, dict[str, Any]] = {},  # noqa: B006  never written to
 ) -> Config:
     from ccigkit.commands.config import Config, parse_settings, read_recipe, read_toml
 
-    layers: list[tuple[str, Any]] = [("defaults", defaults)]
+    layers: list[tuple[str, Any]] = []
     if recipe:
         layers.append((f"recipe {recipe}", read_recipe(recipe)))
     if file:
@@ -381,7 +380,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a letter that the terminal's encoding lacks is shown as its number
             stream.reconfigure(errors="backslashreplace")
-    warnings.showwarning = lambda message, *_, **__: _complain(str(message))
+    told = cache(_complain)  # what is opened twice says the same of itself, and one hears it once
+    warnings.showwarning = lambda message, *_, **__: told(str(message))
     usage_error: Any = typer.BadParameter.__mro__[1]  # of its usage errors, Typer exports this one alone
     try:
         code = app(standalone_mode=False)

@@ -60,7 +60,7 @@ class SCM(Component, nn.Module):
     """
 
     kind = "scm"
-    default = "nonlinear"
+    default = "mixed"
     flag = "The structural causal model over the latent."
     saved = True
     wiring = ("size",)
