@@ -60,10 +60,10 @@ class Inputs:
             return inputs
         return torch.cat([c if own is None else _decided(c) for c, own in self._parts(inputs)], dim=1)
 
-    def misread(self, inputs: Tensor, z: Tensor) -> Tensor:
+    def misread(self, inputs: Tensor, z: Tensor, *, choice: float = 1.0) -> Tensor:
         """How wrong the reading `inputs` [b, m] is of rows that have latents z [b, d], [b].
 
-        The mean over attributes of the squared error of a latent, and of a category's cross entropy, in nats.
+        The mean over attributes of the squared error of a latent, and of `choice` times a category's cross entropy.
         """
         if self.plain:
             return (inputs - z).square().mean(dim=1)
@@ -71,7 +71,7 @@ class Inputs:
         errors = [
             (c - wanted).square()[:, 0]
             if own is None
-            else F.cross_entropy(c.float(), nearest(wanted, own), reduction="none")
+            else choice * F.cross_entropy(c.float(), nearest(wanted, own), reduction="none")
             for (c, own), wanted in columns
         ]
         return torch.stack(errors, dim=1).mean(dim=1)
