@@ -493,21 +493,13 @@ def test_whoever_can_hold_is_asked_to_and_any_other_is_told_the_labels(pendulum:
     assert {len(do) for do in other.told} == {1, len(names)}
 
 
-class Mechanism:
-    """Draws what the attributes z and a style of three numbers say, as grey bands."""
-
-    def render(self, z: Any, style: Any) -> Any:
-        bands = torch.cat([z, style], dim=1).tanh()
-        return bands[:, None, :, None].repeat_interleave(5, dim=2)[:, :, :32].expand(-1, 3, -1, 32)
-
-
 class Latent(Unchanging):
-    """A model from outside that shows its latents."""
+    """A model from outside that shows its latents: the attributes z and a style of three numbers, as grey bands."""
 
     def __init__(self, data: RenderedData) -> None:
         super().__init__(data)
         ours, _ = testing.toy_model(data.image_shape, data.table())
-        self.causal, self.image = ours.causal, Mechanism()
+        self.causal = ours.causal
 
     def abduct(self, image: Any) -> Any:
         class Codes:
@@ -515,8 +507,12 @@ class Latent(Unchanging):
 
         return Codes()
 
+    def render(self, z: Any, style: Any) -> Any:
+        bands = torch.cat([z, style], dim=1).tanh()
+        return bands[:, None, :, None].repeat_interleave(5, dim=2)[:, :, :32].expand(-1, 3, -1, 32)
+
     def predict(self, codes: Any, do: Any) -> Any:
-        return self.image.render(codes.z, codes.style)
+        return self.render(codes.z, codes.style)
 
 
 def test_whoever_shows_latents_is_measured_for_them(pendulum: Pendulum) -> None:
