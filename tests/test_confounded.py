@@ -298,7 +298,7 @@ def test_an_unordered_category_cannot_be_confounded() -> None:
     kinds = [Attribute("hair", "categorical", categories=("a", "b", "c")), Attribute("x", "continuous")]
     values = np.random.default_rng(0).integers(0, 3, (60, 2)).astype(float)
     table = Table.fit(kinds, values, CausalGraph.from_edges(("hair", "x"), ["hair <-> x"]))
-    with pytest.raises(ConfigError, match=r'hair <-> x: .* data.kinds=\{hair = "ordered"\}'):
+    with pytest.raises(ConfigError, match=r'hair <-> x: .*data.kinds=\{hair = "ordered"\}'):
         model(MixedSCM, table)
 
 
