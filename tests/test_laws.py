@@ -531,22 +531,21 @@ def test_the_clamp_bounds_the_scales_both_ways() -> None:
 @pytest.mark.parametrize("kind", ["binary", "categorical", "continuous"])
 def test_supervision_is_zero_at_a_perfect_reading_and_nowhere_else(kind: str) -> None:
     causal = model_over(kind).causal
-    given = causal.attributes, causal.inputs
     latents = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
     if kind == "categorical":  # the surer of the right choice, the nearer to zero, which is never reached
         latents = causal.attributes.to_latent(torch.arange(32)[:, None].expand(32, 4) % 3).float()
         sure, wrong = ((causal.inputs.of(each) - 0.5) * 60 for each in (latents, latents.roll(1, 0)))
-        assert float(supervision(sure, latents, *given)) == pytest.approx(0, abs=1e-5)
-        assert float(supervision(wrong, latents, *given)) == pytest.approx(60 * 3 / 2**0.5)
-        assert float(supervision(sure * 0, latents, *given)) == pytest.approx(math.log(causal.inputs.sizes[0]))
+        assert float(supervision(sure, latents, causal.inputs)) == pytest.approx(0, abs=1e-5)
+        assert float(supervision(wrong, latents, causal.inputs)) == pytest.approx(60 * 3 / 2**0.5)
+        assert float(supervision(sure * 0, latents, causal.inputs)) == pytest.approx(math.log(causal.inputs.sizes[0]))
         return
     z = latents.clone().requires_grad_()
-    loss = supervision(z, latents, *given)
+    loss = supervision(z, latents, causal.inputs)
     (gradient,) = torch.autograd.grad(loss, z)
     assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
     assert float(gradient.abs().max()) < 1e-6
     for error in (-0.5, 0.5):
-        assert float(supervision(latents + error, latents, *given)) > 0.1
+        assert float(supervision(latents + error, latents, causal.inputs)) > 0.1
 
 
 @pytest.mark.parametrize("binary", [False, True])

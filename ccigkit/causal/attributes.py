@@ -28,7 +28,7 @@ Values = npt.NDArray[np.float64]
 Said = float | str  # a value as the table writes it: 30.5, 1 or "flat"
 Hard = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
-SaidKind = Literal["binary", "categorical", "continuous", "ordered"]  # ordered is categorical, its order known
+SaidKind = Literal[Kind, "ordered"]  # ordered is categorical, its order known
 SURE = 0.02  # a hard 0/1 label counts as this probability of being otherwise, so that its logit is finite
 
 

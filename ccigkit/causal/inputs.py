@@ -31,6 +31,7 @@ class Inputs:
     """
 
     def __init__(self, attributes: Attributes) -> None:
+        self.attributes = attributes
         self.levels = [torch.tensor(a.levels, dtype=torch.float64) if a.unordered else None for a in attributes]
         self.sizes = [1 if levels is None else len(levels) for levels in self.levels]
         self.size = sum(self.sizes)

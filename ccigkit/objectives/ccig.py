@@ -136,7 +136,7 @@ class CCIG(BidirectionalObjective):
         encoded = self.encoder(self._through_noise(batch.image))
         latent = self.sampled(encoded)
         y, mean = self.split(encoded.mean)
-        terms["supervision"] = self.supervision * supervision(y, batch.attributes, model.attributes, self.inputs)
+        terms["supervision"] = self.supervision * supervision(y, batch.attributes, self.inputs)
         if self.bottleneck:
             _, std = self.split(encoded.stddev)
             information = (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1) / 2

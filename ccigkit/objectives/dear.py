@@ -81,7 +81,7 @@ class DEAR(BidirectionalObjective):
         y, _ = self.split(encoded.mean)
         return {
             "adversarial": encoder_loss(real, self.divergence, self.clamp),
-            "supervision": self.supervision * supervision(y, batch.attributes, self.model.attributes, self.inputs),
+            "supervision": self.supervision * supervision(y, batch.attributes, self.inputs),
         }
 
     def _generator(self, batch: Batch) -> Mapping[str, Tensor]:

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.model import some
 
 
-def supervision(y: Tensor, latents: Tensor, attributes: Attributes, inputs: Inputs) -> Tensor:
+def supervision(y: Tensor, latents: Tensor, inputs: Inputs) -> Tensor:
     """The error of the attributes that an encoder reads, y [b, m], against their latents [b, d].
 
     Squared error, of an unordered category the cross entropy; and for a binary attribute the cross entropy of the
     probabilities they stand for on top: near 0 and 1 large errors of the latent are tiny ones of the probability, and
     the square alone would chase them.
     """
-    total = inputs.misread(y, latents).mean()
+    total, attributes = inputs.misread(y, latents).mean(), inputs.attributes
     binary = [j for j, attribute in enumerate(attributes) if attribute.kind == "binary"]
     if binary:
         spread = torch.tensor([attributes[j].spread for j in binary], device=y.device, dtype=y.dtype)

@@ -60,7 +60,7 @@ class Predictor:
 
     def __init__(self, attributes: Attributes, network: DCGANEncoder, device: torch.device, fingerprint: str) -> None:
         self.attributes, self.network, self.device = attributes, network.eval().to(device), device
-        self.fingerprint = fingerprint
+        self.inputs, self.fingerprint = Inputs(attributes), fingerprint
 
     def __call__(self, image: Tensor) -> Tensor:
         """Attribute values [n, d] in own units, kept to the range seen in training, of images [n, c, h, w]."""
@@ -72,7 +72,7 @@ class Predictor:
         *hidden, last = self.network.head
         into = nn.Sequential(self.network.trunk, *hidden)
         features = torch.cat([into(chunk.to(self.device)) for chunk in image.split(256)])
-        latents = Inputs(self.attributes).latents(last(features).chunk(2, dim=1)[0].cpu())
+        latents = self.inputs.latents(last(features).chunk(2, dim=1)[0].cpu())
         low = torch.tensor([attribute.low for attribute in self.attributes])
         high = torch.tensor([attribute.high for attribute in self.attributes])
         return View(features.cpu(), self.attributes.to_values(latents).clamp(low, high))
@@ -189,6 +189,6 @@ def _train(
         batch = read_batch(split, latents, batch_rows(len(split), BATCH, step, seed), device)
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             read = network(batch.image).mean
-        return supervision(read, batch.attributes, attributes, inputs)
+        return supervision(read, batch.attributes, inputs)
 
     descend(network.parameters(), loss, steps=steps, rate=RATE, decay=DECAY, schedule=one_cycle, after_step=step_done)
