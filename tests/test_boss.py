@@ -9,15 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, gammaln, logsumexp, xlogy
 
 from ccigkit.attributes import Attribute, Kind, Table
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.assess.equivalence import completed
 from ccigkit.structure.learners.boss import Boss, ScoreName, Tree
-from ccigkit.structure.scores.gaussian import Gaussian, Score, additive, curves, indicators
-from ccigkit.structure.scores.labels import BDeu, Logistic, fit_logistic
+from ccigkit.structure.scores.base import Score
+from ccigkit.structure.scores.cells import Labels
+from ccigkit.structure.scores.gaussian import Gaussian, additive, curves, indicators
+from ccigkit.structure.scores.labels import QNML, BDeu, Logistic, fit_logistic, regret
 from tests.simulate import linear
 
 ANYTHING = ~np.eye(6, dtype=bool)
@@ -44,8 +46,9 @@ def gaussian() -> Score:
 SCORES: dict[str, Callable[[], Score]] = {
     "gaussian": gaussian,
     "indicators": lambda: indicators(table_of(labels(most=3), "categorical")),
-    "bdeu": lambda: BDeu(labels(most=3)),
-    "logistic": lambda: Logistic(labels()),
+    "bdeu": lambda: BDeu(Labels(labels(most=3)), 10.0),
+    "qnml": lambda: QNML(Labels(labels(most=3))),
+    "logistic": lambda: Logistic(Labels(labels())),
     "additive": lambda: additive(linear(400).latents),
     "curves": lambda: curves(linear(400).latents),
 }
@@ -63,7 +66,7 @@ def test_the_gaussian_score_is_its_formula() -> None:
 
 def test_bdeu_is_its_formula() -> None:
     rows = np.array([[0, 0], [0, 0], [0, 1], [1, 1], [1, 1]])
-    score = BDeu(rows, sample=2.0)
+    score = BDeu(Labels(rows), sample=2.0)
     assert score.local(0, ()) == pytest.approx(math.log(math.factorial(3) * math.factorial(2) / math.factorial(6)))
     # given column 0, each of its labels is worth one row of prior, half a row per label of column 1
     half = math.lgamma(0.5)
@@ -72,9 +75,29 @@ def test_bdeu_is_its_formula() -> None:
     assert score.local(1, (0,)) == pytest.approx(first + second)
 
 
+@pytest.mark.parametrize("n", [10, 100, 1000])
+def test_the_regret_of_a_code_is_its_recursion(n: int) -> None:
+    shares = np.arange(n + 1)
+    logs = gammaln(n + 1) - gammaln(shares + 1) - gammaln(n - shares + 1)
+    logs = logs + xlogy(shares, shares / n) + xlogy(n - shares, 1 - shares / n)
+    exact = [0.0, 0.0, float(logsumexp(logs))]  # Kontkanen and Myllymaeki (2007): C(n, k + 2) from the two before it
+    for labels in range(3, 40):
+        exact.append(float(np.logaddexp(exact[-1], math.log(n / (labels - 2)) + exact[-2])))
+    assert [regret(n, labels) for labels in range(1, 40)] == pytest.approx(exact[1:], abs=0.1)
+
+
+def test_qnml_is_its_formula() -> None:
+    rows = np.array([[0, 0], [0, 0], [0, 1], [1, 1], [1, 1]])
+    score = QNML(Labels(rows))
+    alone = 2 * math.log(2 / 5) + 3 * math.log(3 / 5)
+    assert score.local(1, ()) == pytest.approx(alone - regret(5, 2))
+    table = 2 * math.log(2 / 3) + math.log(1 / 3)
+    assert score.local(1, (0,)) == pytest.approx(table - regret(5, 4) + regret(5, 2))
+
+
 def test_the_logistic_score_is_its_formula() -> None:
     rows = np.array([[0, 0], [0, 0], [0, 1], [0, 1], [1, 0], [1, 1], [1, 1], [1, 1]])
-    score = Logistic(rows, penalty=1.0)
+    score = Logistic(Labels(rows), penalty=1.0)
     assert score.local(1, ()) == pytest.approx(5 * math.log(5 / 8) + 3 * math.log(3 / 8))
     saturated = 4 * math.log(1 / 2) + 3 * math.log(3 / 4) + math.log(1 / 4)  # one binary cause leaves a free table
     assert score.local(1, (0,)) == pytest.approx(saturated - math.log(8) / 2, abs=1e-6)
@@ -83,7 +106,7 @@ def test_the_logistic_score_is_its_formula() -> None:
 def test_a_cause_that_all_but_excludes_a_rare_label_is_scored_by_its_formula() -> None:
     rows = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], [1800, 430, 7754, 16], axis=0)  # CelebA's Young and Gray_Hair
     free = sum(n * math.log(n / of) for n, of in ((1800, 2230), (430, 2230), (7754, 7770), (16, 7770)))
-    assert Logistic(rows).local(1, (0,)) == pytest.approx(free - math.log(10_000) / 2, rel=1e-6)
+    assert Logistic(Labels(rows)).local(1, (0,)) == pytest.approx(free - math.log(10_000) / 2, rel=1e-6)
 
 
 def odd_cells(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

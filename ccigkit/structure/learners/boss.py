@@ -15,15 +15,17 @@ from ccigkit.component.options import Natural, Positive, Seed
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import with_class
 from ccigkit.structure.base import StructureLearner
-from ccigkit.structure.scores.gaussian import Gaussian, Positions, Score, curved, curves, indicators
-from ccigkit.structure.scores.labels import BDeu, Logistic
-from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
+from ccigkit.structure.scores.base import Score
+from ccigkit.structure.scores.cells import Labels
+from ccigkit.structure.scores.gaussian import Gaussian, Positions, curved, curves, indicators
+from ccigkit.structure.scores.labels import QNML, BDeu, Logistic
+from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear, rounded
 
-ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "indicators"]
+ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
 FEW = 20  # labels up to which auto takes the logistic score, which is no better beyond and takes long
-SHAKEN = 5  # attributes moved before a further search
+SHAKEN = 3, 10  # attributes moved before a further search, from so many to one less than so many
 
 
 class Boss(StructureLearner):
@@ -37,12 +39,15 @@ class Boss(StructureLearner):
 
     Args:
         score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
-            pairs of them where there are at most 40), logistic (0/1 labels), bdeu (labels, a full table per set of
-            causes), indicators (mixed), or auto: indicators where an attribute is categorical, logistic for up to 20
-            labels 0 and 1, spline where all are continuous and some follows another along a curve, else gaussian.
+            pairs of them where there are at most 40), logistic (0/1 labels), bdeu and qnml (labels, a full table
+            per set of causes), indicators (mixed), or auto: qnml where all are labels and some are categories,
+            indicators where other attributes are categorical, logistic for up to 20 labels 0 and 1, spline where all
+            are continuous and some follows another along a curve, else gaussian.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
-            spline, whose edges have many parameters; the prior of bdeu brings its own.
-        restarts: further searches, each from the best order so far with a few attributes moved anywhere.
+            spline, whose edges have many parameters; bdeu and qnml bring their own.
+        restarts: further searches in a row that may find nothing better, each from the best order so far with a few
+            attributes moved anywhere.
+        sample: rows that the prior of bdeu is worth; more rows make denser graphs.
         seed: of these moves.
     """
 
@@ -54,10 +59,12 @@ class Boss(StructureLearner):
         *,
         score: ScoreName = "auto",
         penalty: Positive = 2.0,
-        restarts: Natural = 3,
+        restarts: Natural = 50,
+        sample: Positive = 1.0,
         seed: Annotated[Seed, Ge(0)] = 0,
     ) -> None:
-        self.score, self.penalty, self.restarts, self.seed = score, penalty, restarts, seed
+        self.score, self.penalty, self.sample = score, penalty, sample
+        self.restarts, self.seed = restarts, seed
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         ordered = by_skewness(table)
@@ -77,10 +84,14 @@ class Boss(StructureLearner):
     def _automatic(self, table: Table, linear: Gaussian) -> tuple[Score, str]:
         """The score that suits the kinds of the attributes, and why."""
         kinds = {attribute.kind for attribute in table.attributes}
+        if "categorical" in kinds and len(hard_labels(table)) == len(table.names):
+            return QNML(Labels(table.values)), "score qnml: all attributes are labels or categories"
         if "categorical" in kinds:
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
         if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
-            return Logistic(table.values, self.penalty), f"score logistic: at most {FEW} attributes, all labels 0 and 1"
+            return Logistic(
+                Labels(table.values), self.penalty
+            ), f"score logistic: at most {FEW} attributes, all labels 0 and 1"
         if kinds != {"continuous"}:
             return linear, "score gaussian: fast and near the best on labels"
         if curved(table.latents, self.penalty):
@@ -95,10 +106,13 @@ class Boss(StructureLearner):
                 return indicators(table, self.penalty)
             case "logistic":
                 _refuse_numbers(table, "logistic", most=2)
-                return Logistic(table.values, self.penalty)
+                return Logistic(Labels(table.values), self.penalty)
             case "bdeu":
                 _refuse_numbers(table, "bdeu", most=np.inf)
-                return BDeu(table.values)
+                return BDeu(Labels(table.values), self.sample)
+            case "qnml":
+                _refuse_numbers(table, "qnml", most=np.inf)
+                return QNML(Labels(table.values))
         return linear
 
 
@@ -209,10 +223,12 @@ def search(
     known = required | (one_way & ~reachability(one_way).T)
     reach, random = reachability(required), np.random.default_rng(seed)
     best, order = _climb(trees, _agreeing(first, known), reach)
-    for _ in range(restarts):
+    idle = 0
+    while idle < restarts:
         total, found = _climb(trees, _agreeing(np.array(_shaken(order, random)), known), reach)
+        idle += 1
         if total > best + CLOSE * abs(best):
-            best, order = total, found
+            best, order, idle = total, found, 0
     support = np.zeros((score.size, score.size), dtype=bool)
     before = 0
     for target in order:
@@ -228,7 +244,7 @@ def _agreeing(order: Positions, known: Support) -> list[int]:
 
 def _shaken(order: list[int], random: np.random.Generator) -> list[int]:
     """The order with a few attributes moved anywhere."""
-    moved = random.choice(len(order), min(SHAKEN, len(order)), replace=False).tolist()
+    moved = random.choice(len(order), min(int(random.integers(*SHAKEN)), len(order)), replace=False).tolist()
     shaken = [x for x in order if x not in moved]
     for x in moved:
         shaken.insert(int(random.integers(len(shaken) + 1)), x)

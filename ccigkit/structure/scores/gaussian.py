@@ -1,13 +1,12 @@
 """How well a set of causes explains an attribute: scores from moments, for search over graphs.
 
 A score is a log-likelihood less half its free parameters times log n (BIC, Schwarz 1978); higher is better. The rows
-are read once, into moments; no score looks at them again. Scores of labels are in `label_scores`.
+are read once, into moments; no score looks at them again. Scores of labels are in `labels`.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.linalg.lapack import dtrtri
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
 from ccigkit.causal.strengths import moments_of
+from ccigkit.structure.scores.base import Score
 from ccigkit.structure.tables import evenly, rounded
 
 Positions = npt.NDArray[np.int64]
@@ -29,27 +29,6 @@ TOGETHER = 4  # columns of a pair of causes
 MANY = 40  # attributes up to which there are columns for pairs
 WORK = 50_000_000_000  # products that their moments may take
 GLANCE = 10_000  # rows that decide whether curves explain more than straight lines
-
-
-class Score(ABC):
-    """The local score of each of d attributes given causes, a tuple of positions in any order."""
-
-    size: int
-    n: int  # the rows it has looked at
-    equivalent = True  # whether all graphs of one equivalence class score alike, or as good as alike
-    exact = True  # whether `additions` are the very scores that `local` gives
-
-    @abstractmethod
-    def local(self, target: int, causes: tuple[int, ...]) -> float:
-        """The score of the target given these causes."""
-
-    @abstractmethod
-    def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        """[d], the score with each further cause added; those already in, and the target itself, raise nothing."""
-
-    def removals(self, target: int, causes: tuple[int, ...]) -> Values:
-        """The score with each of the causes, in their order, left out."""
-        return np.array([self.local(target, causes[:i] + causes[i + 1 :]) for i in range(len(causes))])
 
 
 class Gaussian(Score):
