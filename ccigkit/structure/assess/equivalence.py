@@ -39,11 +39,23 @@ def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowled
         names: the attributes' names.
         knowledge: what is known beforehand.
     """
+    return with_class(chosen(adjacent, directed, names, knowledge), knowledge)
+
+
+def chosen(
+    adjacent: Support,
+    directed: Support,
+    names: tuple[str, ...],
+    knowledge: Knowledge,
+    confounded: Support | None = None,
+) -> CausalGraph:
+    """The same without a note on the class, and beside pairs with a hidden common cause [d, d], if there are any."""
     allowed, required = knowledge.allowed(names), knowledge.required_edges(names)
+    hidden = np.zeros_like(adjacent) if confounded is None else confounded
     adjacent = (adjacent | required | required.T) & (allowed | allowed.T)
     directed = adjacent & allowed & (directed | ~allowed.T)
     undirected = adjacent & ~directed & ~directed.T
-    extended, notes = extend(directed, undirected, allowed), []
+    extended, notes = extend(directed, undirected, allowed, hidden), []
     if extended is None:
         notes.append("the colliders found contradict each other or the knowledge: no acyclic graph has just these")
         extended = directed | (undirected & allowed)
@@ -53,7 +65,7 @@ def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowled
     lost = extended & ~graph.adjacency & ~graph.adjacency.T
     if lost.any():
         notes.append(f"cut because they close a cycle of stronger edges: {listed(lost, names)}")
-    return with_class(replace(graph, notes=tuple(notes)), knowledge)
+    return replace(graph, notes=tuple(notes))
 
 
 def completed(dag: Support, allowed: Support) -> tuple[Support, Support]:
@@ -88,16 +100,20 @@ def _follows(i: int, j: int, directed: Support, undirected: Support, adjacent: S
     return bool(directed[np.ix_(first, second)].any())
 
 
-def extend(directed: Support, undirected: Support, allowed: Support) -> Support | None:
+def extend(
+    directed: Support, undirected: Support, allowed: Support, confounded: Support | None = None
+) -> Support | None:
     """[d, d], a DAG with this skeleton, these arrows and no new collider, or None where there is none.
 
     Dor and Tarsi (1992): find an attribute that can be a sink, point its undirected edges to it, take it away, go on.
-    Among several, the last column is taken, so that earlier columns come out as causes.
+    Among several, the last column is taken, so that earlier columns come out as causes. What has a hidden common cause
+    with x is an arrow into x in this, and adjacent.
     """
+    hidden = np.zeros_like(directed) if confounded is None else confounded.copy()
     extended, directed, undirected = directed.copy(), directed.copy(), undirected.copy()
     left = set(range(len(directed)))
     while left:
-        adjacent = directed | directed.T | undirected
+        adjacent = directed | directed.T | undirected | hidden
         for x in sorted(left, reverse=True):
             friends = np.flatnonzero(undirected[x])
             shielded = all(np.delete(adjacent[y] | ~adjacent[x], [x, int(y)]).all() for y in friends)
@@ -107,5 +123,5 @@ def extend(directed: Support, undirected: Support, allowed: Support) -> Support 
             return None
         extended[friends, x] = True
         left.remove(x)
-        directed[:, x] = undirected[:, x] = undirected[x, :] = False
+        directed[:, x] = undirected[:, x] = undirected[x, :] = hidden[:, x] = hidden[x, :] = False
     return extended
