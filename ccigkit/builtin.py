@@ -43,6 +43,7 @@ from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learners.auto import Auto
 from ccigkit.structure.learners.boss import Boss
 from ccigkit.structure.learners.dagma import Dagma
+from ccigkit.structure.learners.fci import FCI
 from ccigkit.structure.learners.gae import GraphAutoencoder
 from ccigkit.structure.learners.ges import GES
 from ccigkit.structure.learners.golem import Golem
@@ -82,6 +83,7 @@ def ccigkit_components() -> list[type]:
         Dagma,
         Golem,
         PC,
+        FCI,
         GES,
         GRaSP,
         GraphAutoencoder,

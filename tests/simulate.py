@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ccigkit.attributes import Attribute, Table
+from ccigkit.attributes import Attribute, Kind, Table
 from ccigkit.graph import CausalGraph, Knowledge
 
 FACES = {
@@ -67,3 +67,17 @@ def pendulum(n: int = 10_000, seed: int = 0, through: bool = False) -> Table:
     edges.append("length -> position" if through else "angle -> position")
     values = np.stack([angle, light, length, position], axis=1)
     return Table.fit([Attribute(name, "continuous") for name in names], values, CausalGraph.from_edges(names, edges))
+
+
+def confounded(kind: Kind, seed: int = 0, n: int = 5000) -> Table:
+    """A -> x <- hidden -> y <- b, all numbers of a linear Gaussian model or all labels of a logistic one."""
+    rng = np.random.default_rng(seed)
+    truth = CausalGraph.from_edges(("a", "x", "y", "b"), ["a -> x", "b -> y", "x <-> y"])
+    if kind == "continuous":
+        a, b, hidden = rng.normal(size=(3, n))
+        columns = [a, a + hidden + rng.normal(size=n), hidden + b + rng.normal(size=n), b]
+    else:
+        a, b, hidden = rng.choice([-1.0, 1.0], size=(3, n))
+        chances = [1 / (1 + np.exp(-1.5 * (cause + hidden))) for cause in (a, b)]
+        columns = [a > 0, *(rng.random(n) < chance for chance in chances), b > 0]
+    return Table.fit([Attribute(name, kind) for name in truth.names], np.stack(columns, axis=1).astype(float), truth)

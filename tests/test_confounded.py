@@ -121,7 +121,7 @@ def test_a_picture_shows_the_pair(tmp_path: Path) -> None:
 # --- in what is known -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["auto", "boss", "dagma", "ges", "golem", "grasp", "notears", "pc"])
+@pytest.mark.parametrize("name", ["auto", "boss", "dagma", "fci", "ges", "golem", "grasp", "notears", "pc"])
 def test_no_learner_puts_an_arrow_there(name: str) -> None:
     config = Config.resolve([("test", {"structure": {"name": name}, "knowledge": {"confounded": ["b <-> a"]}})])
     table = toy_table()

@@ -123,7 +123,7 @@ def test_collinear_columns_give_a_graph(make: Make) -> None:
     assert np.isfinite(graph.strengths).all()
 
 
-@pytest.mark.parametrize("name", ["auto", "boss", "pc", "ges", "grasp"])
+@pytest.mark.parametrize("name", ["auto", "boss", "pc", "fci", "ges", "grasp"])
 def test_collinear_columns_are_refused_where_causes_are_told_apart_by_regression(name: str) -> None:
     with pytest.raises(DataError, match=r"columns (x and copy|copy and x) are collinear"):
         INSTALLED[name](with_a_copy().names).learn(with_a_copy(), Knowledge())
@@ -161,7 +161,7 @@ def test_a_learner_says_nothing_on_the_terminal(make: Make, capfd: pytest.Captur
     assert not err
 
 
-@pytest.mark.parametrize("name", ["auto", "boss", "pc", "ges", "grasp", "notears"])
+@pytest.mark.parametrize("name", ["auto", "boss", "pc", "fci", "ges", "grasp", "notears"])
 def test_independent_attributes_have_no_edges(name: str) -> None:
     noise = np.random.default_rng(3).normal(size=(1000, 3))
     table = table_of(dict(zip("xyz", noise.T, strict=True)))

@@ -18,7 +18,7 @@ from ccigkit.interfaces import StructureLearner
 from tests.helpers import ccigkit
 
 LEARNERS = {learner.name: learner for learner in registry() if issubclass(learner, StructureLearner)}
-SEARCHES = ("auto", "boss", "pc", "ges", "grasp")  # which tell causes apart by regression
+SEARCHES = ("auto", "boss", "pc", "fci", "ges", "grasp")  # which tell causes apart by regression
 OTHERS = ("notears", "dagma", "golem", "gae")
 ROWS = np.random.default_rng(0).normal(size=(60, 4))
 
@@ -91,6 +91,7 @@ def test_learners_by_descent_share_the_weight_of_a_copy(name: str, tmp_path: Pat
         ("boss", "restarts", -1, "structure.restarts=-1 must be at least 0"),
         ("boss", "seed", -1, "structure.seed=-1 must be at least 0"),
         ("pc", "alpha", 5, "structure.alpha=5 must be above 0 and below 1"),
+        ("fci", "depth", -1, "structure.depth=-1 must be at least 0"),
         ("ges", "penalty", 0, "structure.penalty=0 must be above 0"),
         ("ges", "most", 0, "structure.most=0 must be at least 1"),
         ("grasp", "penalty", 0, "structure.penalty=0 must be above 0"),

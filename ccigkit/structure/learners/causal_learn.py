@@ -11,6 +11,7 @@ from causallearn.search.ConstraintBased import PC
 from causallearn.search.PermutationBased import GRaSP
 from causallearn.search.ScoreBased import GES
 from causallearn.utils.cit import CIT_Base, register_ci_test
+from causallearn.utils.FAS import fas
 from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
 
 from ccigkit.causal.attributes import Values
@@ -35,6 +36,20 @@ def pc(size: int, test: Independence, alpha: float, allowed: Support, required: 
     no_rows = np.zeros((size, size))  # it looks at their shape; our tests have read the rows
     found = PC.pc(no_rows, alpha, OURS, test=test, background_knowledge=advice, show_progress=False)
     return read_endpoints(found.G.graph)
+
+
+def adjacencies(size: int, test: Independence, alpha: float) -> tuple[Support, dict[frozenset[int], frozenset[int]]]:
+    """FCI's first step over so many attributes: which are adjacent [d, d], and what separates each pair that is not.
+
+    FCI's further steps are in `pag`. causal-learn's own take a forbidden arrow for an arrow the other way, which may
+    be a hidden cause as well, look at every subset of Possible-D-Sep however large, and print.
+    """
+    nodes = [GraphNode(f"X{i + 1}") for i in range(size)]
+    no_rows = np.zeros((size, size))
+    found, separators, _ = fas(no_rows, nodes, Plugged(no_rows, test), float(alpha), show_progress=False)
+    return found.graph != 0, {
+        frozenset(map(int, pair)): frozenset(map(int, given)) for pair, given in separators.items()
+    }
 
 
 def ges(rows: Values, score: str, penalty: float) -> tuple[Support, Support]:
