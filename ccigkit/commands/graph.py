@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from ccigkit.causal.attributes import Table
+from ccigkit.causal.edges import written_pair
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.model import CausalModel
 from ccigkit.causal.strengths import fit_strengths
@@ -21,7 +22,7 @@ from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
 from ccigkit.data.files.columns import describe_kinds, is_table, read_table
-from ccigkit.errors import ConfigError
+from ccigkit.errors import ConfigError, DataError
 from ccigkit.files import write_text
 from ccigkit.model.files import save_model
 from ccigkit.show.drawings import save_graph
@@ -37,10 +38,12 @@ from ccigkit.show.tables import (
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances, adjustment_distances, compare
-from ccigkit.structure.assess.falsify import falsify
+from ccigkit.structure.assess.falsify import ROWS, falsify, test_of
+from ccigkit.structure.assess.hidden import suspected
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learned import Learned
+from ccigkit.structure.tables import evenly
 
 MANY = 200  # attributes, of which one may wait for a graph
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
@@ -60,7 +63,8 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
     found = learner.learn(table, knowledge)
     hidden = found.confounded | knowledge.confounded
     graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
-    graph = replace(graph, notes=(*graph.notes, *cautions(graph)))
+    doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
+    graph = replace(graph, notes=(*graph.notes, *cautions(graph), *doubts))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
 
 
@@ -74,6 +78,27 @@ def cautions(graph: CausalGraph) -> list[str]:
     return [
         f"{a} <-> {b}, and {a} causes {b} by way of others: that effect is fitted as if nothing were hidden"
         for a, b in ways
+    ]
+
+
+def suspicions(graph: CausalGraph, table: Table, knowledge: Knowledge) -> list[str]:
+    """A note for each pair with an arrow, required by nobody, that looks as if something hidden caused both.
+
+    Of many rows 50,000 are looked at. Of attributes that follow from each other nothing can be said.
+    """
+    if len(table.values) > ROWS:
+        table = replace(table, values=evenly(table.values, ROWS))
+    try:
+        pairs = suspected(graph, test_of(table))
+    except DataError:
+        return []
+    required = {frozenset(edge) for edge in knowledge.required}
+    return [
+        f"{x} and {y} go together as if something hidden caused both (each is a collider beside the other, which no "
+        "graph without a hidden cause has): --structure fci looks for that, or say "
+        f"knowledge.confounded=[{written_pair(x, y, graph.names)}]"
+        for x, y in pairs
+        if frozenset((x, y)) not in required
     ]
 
 

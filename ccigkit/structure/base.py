@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ class StructureLearner(Component):
     default = "auto"
     flag = "How the causal graph is learned."
     wiring = ("names",)
+    finds_hidden: ClassVar[bool] = False
+    """Whether it looks for hidden common causes itself, so that nobody else need look for them in its graph."""
 
     @abstractmethod
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:

@@ -34,6 +34,7 @@ class FCI(ByTests):
     """
 
     name = "fci"
+    finds_hidden = True
 
     def __init__(
         self,
