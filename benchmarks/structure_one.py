@@ -83,7 +83,7 @@ def judge(found: Edges, truth: Edges) -> dict[str, Any]:
     In `shd` an undirected edge counts one, as a reversal does; `as_dag` directs it first, by the rule that ours do;
     `of_class` compares the two equivalence classes.
     """
-    from ccigkit.graph import reachability
+    from ccigkit.causal.graph import reachability
     from ccigkit.structure.assess.compare import score
     from ccigkit.structure.assess.equivalence import completed, extend
 
@@ -118,8 +118,8 @@ def shd(a: Edges, b: Edges) -> int:
 
 def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
     """One of ours, on a table of these rows."""
+    from ccigkit.causal.graph import Knowledge
     from ccigkit.component.registry import build
-    from ccigkit.graph import Knowledge
 
     def learn(rows: Matrix) -> Any:
         table = tabled(rows, cell)
@@ -131,7 +131,7 @@ def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
 
 def tabled(rows: Matrix, cell: Cell) -> Any:
     """The rows [n, d] as a table of ours."""
-    from ccigkit.attributes import Attribute, Table
+    from ccigkit.causal.attributes import Attribute, Table
 
     kinds = cell.kinds[: rows.shape[1]]  # the tiny table's are the first
     return Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(kinds)], rows)
@@ -165,7 +165,7 @@ def directed_by_us(learn: Learn, cell: Cell) -> Learn:
 
     Where colliders contradict each other, PC's answer depends on the order of the columns; and it may have cycles.
     """
-    from ccigkit.graph import Knowledge
+    from ccigkit.causal.graph import Knowledge
     from ccigkit.structure.assess.equivalence import member
     from ccigkit.structure.tables import by_skewness
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ccigkit.graph import find_cycle
+from ccigkit.causal.dag import find_cycle
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
