@@ -5,6 +5,10 @@
     python benchmarks/structure.py --claims notears pc --seeds 0 1  # a part, merged into what is there
     python benchmarks/structure.py --methods ccigkit:boss --again   # one learner anew, everywhere
     python benchmarks/structure.py --only-write                     # table and plot from what is there
+    python benchmarks/structure.py --claims field --only-write --summary  # class distances, method by network
+
+Known networks are sampled once each, into the folder of --tables. They are read from the folder of --networks, of files
+such as alarm.bif.gz, or else downloaded by pgmpy.
 
 Every run (method, cell, seed) is a process of its own with one thread, so that no crash, import or memory of one
 touches another. Runs are sequential and interleaved: for each seed, for each cell, all methods, beginning with another
@@ -28,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structure_data import Cell
+from structure_data import NETWORKS, TABLES, Cell, parse_cell
 
 ROOT = Path(__file__).parents[1]
 ONE = Path(__file__).with_name("structure_one.py")
@@ -58,6 +62,17 @@ RAW_DAGMA = "ccigkit:dagma:l1=0.05,threshold=0.3,standardise=false"
 RAW_GOLEM = "ccigkit:golem:likelihood=ev,l1=0.02,threshold=0.3,standardise=false"
 RAW_MLP = "ccigkit:notears:model=mlp,l1=0.01,threshold=0.5,standardise=false"
 PC_AS_OURS = "causal-learn:pc:directed=ours"
+OURS_ON_NETWORKS = ("ccigkit:auto", "ccigkit:boss", "ccigkit:pc")
+PEERS_ON_NETWORKS = (
+    *(f"causal-learn:pc:test={test},alpha={alpha}" for test in ("chisq", "gsq") for alpha in (0.01, 0.05)),
+    *(f"causal-learn:{name}:score=local_score_BDeu" for name in ("ges", "boss", "grasp")),
+    *(f"pgmpy:hc:score={score}" for score in ("bdeu,ess=10", "bdeu,ess=1", "k2", "bic-d")),
+    *(f"pgmpy:ges:score={score}" for score in ("bdeu,ess=10", "bdeu,ess=1", "bic-d")),
+    "pgmpy:pc",
+    "gcastle:pc:ci_test=chi2",
+)
+LOOKED_AT = ("cancer", "earthquake", "survey", "asia", "sachs", "child", "insurance", "alarm")
+HELD_OUT = ("hepar2", "hailfinder", "win95pts", "water", "mildew", "barley", "pathfinder", "andes")
 CLAIMS = {
     "notears": Claim(
         "NOTEARS, linear",
@@ -138,6 +153,24 @@ CLAIMS = {
         (RAW_NOTEARS, RAW_DAGMA, RAW_GOLEM),
         ("gcastle:notears", "gcastle:golem", "dagma:linear"),
     ),
+    "field": Claim(
+        "Known networks, looked at while the learners were made",
+        tuple(f"{name}-n5000" for name in LOOKED_AT),
+        OURS_ON_NETWORKS,
+        PEERS_ON_NETWORKS,
+    ),
+    "field-held-out": Claim(
+        "Known networks, first looked at when the learners were done",
+        tuple(f"{name}-n5000" for name in HELD_OUT),
+        OURS_ON_NETWORKS,
+        PEERS_ON_NETWORKS,
+    ),
+    "field-many": Claim(
+        "Known networks, 50,000 rows",
+        tuple(f"{name}-n50000" for name in ("child", "insurance", "alarm", "hepar2")),
+        OURS_ON_NETWORKS,
+        PEERS_ON_NETWORKS,
+    ),
 }
 
 
@@ -153,7 +186,13 @@ def main() -> None:
     parser.add_argument("--only-write", action="store_true", help="run nothing")
     parser.add_argument("--records", type=Path, default=ROOT / "benchmarks/structure.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs/structure-benchmark.md")
+    parser.add_argument(
+        "--tables", type=Path, help=f"where sampled networks are kept; ${TABLES}, or a temporary folder"
+    )
+    parser.add_argument("--networks", type=Path, help=f"a folder of files such as alarm.bif.gz; ${NETWORKS}, or none")
+    parser.add_argument("--summary", action="store_true", help="print class distances and CPU seconds, write no page")
     given = parser.parse_args()
+    os.environ.update({key: str(path) for key, path in ((TABLES, given.tables), (NETWORKS, given.networks)) if path})
     records: list[Record] = json.loads(given.records.read_text()) if given.records.exists() else []
     if not given.only_write:
         plan = list(runs([CLAIMS[claim] for claim in given.claims], given.cells, given.methods, given.seeds))
@@ -163,13 +202,17 @@ def main() -> None:
             records = play(run, records, given.limit)
             given.records.parent.mkdir(parents=True, exist_ok=True)
             given.records.write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n")
+    if given.summary:
+        print("\n".join(summary(records, [CLAIMS[claim] for claim in given.claims], given.cells, given.methods)))
+        return
     given.page.parent.mkdir(parents=True, exist_ok=True)
     picture = given.page.parent / "images" / f"{given.page.stem}.png"
     given.page.write_text(page(records, picture.relative_to(given.page.parent)))
     plot(records, picture)
 
 
-LEGEND = """Graphs are random, two edges per attribute (ER2). Figures are medians over seeds (least to most).
+LEGEND = """Graphs are random, two edges per attribute (ER2), but for the known networks, of the bnlearn repository.
+Figures are medians over seeds (least to most).
 
 - *SHD*: an undirected edge counts as one error, and so does a reversal.
 - *As a DAG*: undirected edges are directed first, by the rule that ours follow.
@@ -217,7 +260,8 @@ def measure(run: Run, limit: int) -> Record:
     """What one run in its own process found, or why it found nothing."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     words = [sys.executable, str(ONE), *map(str, (*run, limit))]
-    done = subprocess.run(words, env={**os.environ, **threads}, capture_output=True, text=True, check=False)
+    hashes = {"PYTHONHASHSEED": str(run[2])}  # pgmpy settles ties by the order of sets of names
+    done = subprocess.run(words, env={**os.environ, **threads, **hashes}, capture_output=True, text=True, check=False)
     if done.returncode == -signal.SIGXCPU:
         return {"limit": limit}
     if done.returncode:
@@ -255,6 +299,31 @@ def page(records: Sequence[Record], picture: Path) -> str:
             if mine:
                 lines += [f"## {claim.title}: {cell}", "", *table(claim, mine), "", *agreement(claim, mine)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def summary(
+    records: Sequence[Record], claims: Iterable[Claim], cells: Sequence[str] | None, methods: Sequence[str] | None
+) -> Iterator[str]:
+    """Method by cell: the median distance of classes, in brackets that of CPU seconds and the seeds where not five."""
+    there = {(r["method"], r["cell"]) for r in records}
+    for claim in claims:
+        heads = [cell for cell in claim.cells if cells is None or cell in cells]
+        rows = [name for name in claim.methods if methods is None or name.startswith(tuple(methods))]
+        rows = [name for name in rows if any((name, cell) in there for cell in heads)]
+        if rows:
+            yield from ("", claim.title, "", "| method | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(heads))
+        for name in rows:
+            found = [[r for r in records if (r["method"], r["cell"]) == (name, cell)] for cell in heads]
+            yield f"| {name} | " + " | ".join(map(brief, found)) + " |"
+
+
+def brief(records: Sequence[Record]) -> str:
+    """One method on one cell in few letters."""
+    done = [r for r in records if "of_class" in r]
+    if not done:
+        return next((f"> {r['limit']} s" if "limit" in r else "failed" for r in records), "")
+    distance, cpu = (statistics.median(r[key] for r in done) for key in ("of_class", "cpu"))
+    return f"{distance:g} ({cpu:.2g} s" + (f", {len(done)})" if len(done) != 5 else ")")
 
 
 def table(claim: Claim, records: Sequence[Record]) -> list[str]:
@@ -330,9 +399,11 @@ def spread(records: Sequence[Record], key: str, how: str) -> str:
 
 
 def order(cell: str) -> tuple[str, int, int, str]:
-    """By model, then by size."""
-    parsed = Cell.parse(cell)
-    return parsed.model, parsed.d, parsed.n, parsed.scale
+    """By model, then by size; known networks last, by name."""
+    parsed = parse_cell(cell)
+    if isinstance(parsed, Cell):
+        return parsed.model, parsed.d, parsed.n, parsed.scale
+    return "network", 0, parsed.n, parsed.name
 
 
 def plot(records: Sequence[Record], path: Path) -> None:

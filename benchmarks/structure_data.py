@@ -1,11 +1,20 @@
-"""Tables for benchmarks/structure.py, drawn from random graphs as in the papers of the learners compared."""
+"""Tables for benchmarks/structure.py: random graphs as in the papers of the learners compared, and known networks.
+
+python benchmarks/structure_data.py alarm-n5000 0  # sample a network into the folder of tables
+"""
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +26,8 @@ Kind = Literal["continuous", "binary", "categorical"]
 Scale = Literal["raw", "std"]
 MIXED: tuple[Kind, ...] = ("continuous", "binary", "categorical", "continuous", "binary")  # and so on
 LEVELS = 3  # of a categorical attribute
+TABLES = "STRUCTURE_TABLES"  # the folder in which sampled networks are kept; a temporary one where it is unset
+NETWORKS = "STRUCTURE_NETWORKS"  # a folder of files such as alarm.bif.gz; where it is unset, pgmpy downloads them
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,121 @@ class Cell:
             return tuple(MIXED[i % len(MIXED)] for i in range(self.d))
         return ("binary" if self.model == "logistic" else "continuous",) * self.d
 
+    def kinds_of(self, rows: Matrix) -> tuple[Kind, ...]:
+        """The kinds of the columns of rows [n, at most d]."""
+        return self.kinds[: rows.shape[1]]
 
-def draw(cell: Cell, seed: int) -> tuple[Matrix, Edges]:
+    def tiny(self) -> Matrix:
+        """Rows [200, 4] of the same kinds, on which a learner can import what it needs."""
+        return draw(Cell(self.model, 4, 200, self.scale), 0)[0]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A Bayesian network of the bnlearn repository by its name there, and the number of rows sampled from it.
+
+    All columns are codes of states. A state that no row has gets no code. A column that is constant in the sample is
+    left out, and its edges with it: nothing is joined in its place, though to leave out a common cause or a link of a
+    chain joins the others in truth. So rare a state joins little.
+    """
+
+    name: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.name}-n{self.n}"
+
+    def kinds_of(self, rows: Matrix) -> tuple[Kind, ...]:
+        """The kinds of the columns of rows [n, d]: a label where it has two states."""
+        return tuple("binary" if levels < 2 else "categorical" for levels in rows.max(axis=0))
+
+    def tiny(self) -> Matrix:
+        """Rows [200, 4] of codes, each column following from the one before."""
+        return np.maximum.accumulate(np.random.default_rng(0).integers(0, LEVELS, (200, 4)), axis=1).astype(np.float64)
+
+
+def parse_cell(name: str) -> Cell | Network:
+    """The cell of a name such as "linear-d10-n1000-std" or "alarm-n5000".
+
+    Raises:
+        ValueError: where the name is none.
+    """
+    found = re.fullmatch(r"([a-z][a-z0-9]*)-n(\d+)", name)
+    return Network(found[1], int(found[2])) if found else Cell.parse(name)
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def sampled(network: Network, seed: int) -> tuple[Matrix, Edges]:
+    """Rows [n, d] and the graph [d, d] of a network, sampled once and kept.
+
+    A process of its own samples, so that its time and memory are not those of the learner that happens to come first.
+    """
+    path = table_path(network, seed)
+    if not path.exists():
+        subprocess.run([sys.executable, __file__, str(network), str(seed)], check=True)
+    with np.load(path) as kept:
+        return kept["rows"].astype(np.float64), kept["truth"]
+
+
+def table_path(network: Network, seed: int) -> Path:
+    """Where the sample is kept."""
+    folder = os.environ.get(TABLES) or Path(tempfile.gettempdir(), "structure-tables")
+    return Path(folder, f"{network}-{seed}.npz")
+
+
+def main() -> None:
+    """Sample the network that the arguments say, and keep the table."""
+    network, seed = parse_cell(sys.argv[1]), int(sys.argv[2])
+    if not isinstance(network, Network):
+        raise SystemExit(f"{network} is drawn, not sampled; write a network such as alarm-n5000")
+    rows, truth = sample(network, seed)
+    path = table_path(network, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, rows=rows, truth=truth)
+    part.replace(path)  # at once, as another process may read it
+
+
+def sample(network: Network, seed: int) -> tuple[npt.NDArray[np.uint16], Edges]:
+    """Codes [n, d] by pgmpy's forward sampling, and the graph [d, d].
+
+    The columns are in an order drawn with the seed, as that of the file has causes first.
+    """
+    from pgmpy.sampling import BayesianModelSampling
+
+    model = load(network.name)
+    nodes = [str(node) for node in np.random.default_rng(seed).permutation(sorted(model.nodes()))]
+    states = BayesianModelSampling(model).forward_sample(size=network.n, seed=seed, show_progress=False, n_jobs=1)
+    codes = {}
+    for node in nodes:
+        order = {state: code for code, state in enumerate(model.get_cpds(node).state_names[node])}
+        seen, code = np.unique([order[state] for state in states[node]], return_inverse=True)
+        if len(seen) > 1:
+            codes[node] = code
+    truth = np.array([[model.has_edge(cause, effect) for effect in codes] for cause in codes])
+    return np.stack([*codes.values()], axis=1).astype(np.uint16), truth
+
+
+def load(name: str) -> Any:
+    """A network of the bnlearn repository: of the folder given, or of pgmpy's example models."""
+    from pgmpy.example_models import load_model
+    from pgmpy.readwrite import BIFReader
+
+    if folder := os.environ.get(NETWORKS):
+        return BIFReader(string=gzip.decompress(Path(folder, f"{name}.bif.gz").read_bytes()).decode()).get_model()
+    return load_model(f"bnlearn/{name}")
+
+
+# --- random graphs ----------------------------------------------------------------------------------------------------
+
+
+def draw(cell: Cell | Network, seed: int) -> tuple[Matrix, Edges]:
     """Rows [n, d] and the graph [d, d] that made them; raw and standardised cells share their draws."""
+    if isinstance(cell, Network):
+        return sampled(cell, seed)
     rng = np.random.default_rng([seed, cell.d, cell.n, get_args(Model).index(cell.model)])
     truth = erdos_renyi(cell.d, 2 * cell.d, rng)
     order = np.argsort(truth_depth(truth), kind="stable")
@@ -136,3 +259,7 @@ def standardised(rows: Matrix) -> Matrix:
 def weights(shape: tuple[int, ...], rng: np.random.Generator) -> Matrix:
     """Uniform on +-[0.5, 2]."""
     return rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+if __name__ == "__main__":
+    main()

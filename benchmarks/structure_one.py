@@ -20,20 +20,20 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from structure_data import Cell, Edges, Matrix, draw
+from structure_data import Cell, Edges, Matrix, Network, draw, parse_cell
 
+AnyCell = Cell | Network
 Learn = Callable[[Matrix], Any]  # rows [n, d] to edges [d, d], nonzero where row causes column; both ways: undirected
 
 
 def main() -> None:
     """Run what the arguments say and print what was found."""
-    method, cell, seed, limit = sys.argv[1], Cell.parse(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    method, cell, seed, limit = sys.argv[1], parse_cell(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
     package, learner, options = parse_method(method)
     learn = FACTORIES[package](learner, options, cell)
-    if package in ("ccigkit", "causal-learn"):
-        tiny, _ = draw(Cell(cell.model, 4, 200, cell.scale), 0)
-        learn(tiny)
+    if package in ("ccigkit", "causal-learn", "pgmpy") or learner == "pc":
+        learn(cell.tiny())
     else:
         step_once()
     rows, truth = draw(cell, seed)
@@ -116,7 +116,7 @@ def shd(a: Edges, b: Edges) -> int:
 # --- packages ---------------------------------------------------------------------------------------------------------
 
 
-def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+def ccigkit_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
     """One of ours, on a table of these rows."""
     from ccigkit.causal.graph import Knowledge
     from ccigkit.component.registry import build
@@ -129,15 +129,14 @@ def ccigkit_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
     return learn
 
 
-def tabled(rows: Matrix, cell: Cell) -> Any:
+def tabled(rows: Matrix, cell: AnyCell) -> Any:
     """The rows [n, d] as a table of ours."""
     from ccigkit.causal.attributes import Attribute, Table
 
-    kinds = cell.kinds[: rows.shape[1]]  # the tiny table's are the first
-    return Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(kinds)], rows)
+    return Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(cell.kinds_of(rows))], rows)
 
 
-def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+def causal_learn_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
     """PC, GES, GRaSP or BOSS; `lambda` is a parameter's penalty in their BIC; `directed=ours` is explained below."""
     from causallearn.search.ConstraintBased.PC import pc
     from causallearn.search.PermutationBased.BOSS import boss
@@ -146,10 +145,10 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Lear
 
     score = options.get("score", "local_score_BIC_from_cov")
     penalties = {"lambda_value": options["lambda"]} if "lambda" in options else None
-    test = options.get("test", "gsq" if set(cell.kinds) == {"binary"} else "fisherz")
 
     def learn(rows: Matrix) -> Any:
         if name == "pc":
+            test = options.get("test", "gsq" if "continuous" not in cell.kinds_of(rows) else "fisherz")
             marks = pc(rows, options.get("alpha", 0.01), test, show_progress=False).G.graph
         elif name == "ges":
             marks = ges(rows, score, parameters=penalties)["G"].graph
@@ -160,7 +159,7 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: Cell) -> Lear
     return directed_by_us(learn, cell) if options.get("directed") == "ours" else learn
 
 
-def directed_by_us(learn: Learn, cell: Cell) -> Learn:
+def directed_by_us(learn: Learn, cell: AnyCell) -> Learn:
     """The same learner on columns in the order in which ours sees them, its answer made a DAG by our rule.
 
     Where colliders contradict each other, PC's answer depends on the order of the columns; and it may have cycles.
@@ -178,21 +177,21 @@ def directed_by_us(learn: Learn, cell: Cell) -> Learn:
     return learn_dag
 
 
-def gcastle_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
-    """NOTEARS, linear or of networks, or GOLEM."""
-    from castle.algorithms import GOLEM, Notears, NotearsNonlinear
+def gcastle_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
+    """NOTEARS, linear or of networks, GOLEM or PC."""
+    from castle.algorithms import GOLEM, PC, Notears, NotearsNonlinear
 
-    kinds = {"notears": Notears, "notears-mlp": NotearsNonlinear, "golem": GOLEM}
+    kinds = {"notears": Notears, "notears-mlp": NotearsNonlinear, "golem": GOLEM, "pc": PC}
 
     def learn(rows: Matrix) -> Any:
         learner = kinds[name](**options)
-        learner.learn(rows)
+        learner.learn(rows.astype(int) if options.get("ci_test") in ("chi2", "g2") else rows)
         return learner.causal_matrix
 
     return learn
 
 
-def dagma_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
+def dagma_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
     """DAGMA: linear, logistic, or of networks."""
     import torch
     from dagma.linear import DagmaLinear
@@ -208,11 +207,36 @@ def dagma_learner(name: str, options: dict[str, Any], cell: Cell) -> Learn:
     return learn
 
 
-FACTORIES: dict[str, Callable[[str, dict[str, Any], Cell], Learn]] = {
+def pgmpy_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
+    """Hill climbing, GES or PC on codes; `score` is the name of a score, `ess` the equivalent sample size of BDeu."""
+    import pandas
+    from pgmpy.causal_discovery import GES, PC, HillClimbSearch
+    from pgmpy.structure_score import BDeu
+
+    score, others = options.get("score"), {key: value for key, value in options.items() if key not in ("score", "ess")}
+
+    def learn(rows: Matrix) -> Any:
+        names = [f"x{j}" for j in range(rows.shape[1])]
+        states = pandas.DataFrame(rows.astype(int).astype(str), columns=names, dtype="category")
+        if name == "pc":
+            learner = PC(n_jobs=1, show_progress=False, **others)
+        else:
+            by = BDeu(states, equivalent_sample_size=options["ess"]) if "ess" in options else score
+            quiet = {"show_progress": False} if name == "hc" else {}
+            learner = {"hc": HillClimbSearch, "ges": GES}[name](by, **quiet, **others)
+        learner.fit(states)
+        graph = learner.causal_graph_  # an undirected edge is there both ways
+        return np.array([[graph.has_edge(cause, effect) for effect in names] for cause in names])
+
+    return learn
+
+
+FACTORIES: dict[str, Callable[[str, dict[str, Any], AnyCell], Learn]] = {
     "ccigkit": ccigkit_learner,
     "causal-learn": causal_learn_learner,
     "gcastle": gcastle_learner,
     "dagma": dagma_learner,
+    "pgmpy": pgmpy_learner,
 }
 
 

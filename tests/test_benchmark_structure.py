@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -70,11 +71,63 @@ def test_the_weights_of_a_linear_table_are_those_promised(data: ModuleType) -> N
 @pytest.mark.parametrize("name", ["linear", "linear-d10-n1000", "cubic-d10-n1000-raw", "logistic-d10-n1000-std"])
 def test_what_is_no_cell_is_refused(data: ModuleType, name: str) -> None:
     with pytest.raises(ValueError, match="is no cell"):
-        data.Cell.parse(name)
+        data.parse_cell(name)
+
+
+NETWORK = """network unknown {}
+variable a { type discrete [ 2 ] { no, yes }; }
+variable b { type discrete [ 3 ] { low, middle, high }; }
+variable c { type discrete [ 2 ] { never, always }; }
+variable d { type discrete [ 3 ] { one, two, three }; }
+probability ( a ) { table 0.3, 0.7; }
+probability ( b | a ) { (no) 0.8, 0.1, 0.1; (yes) 0.1, 0.2, 0.7; }
+probability ( c | b ) { (low) 0.0, 1.0; (middle) 0.0, 1.0; (high) 0.0, 1.0; }
+probability ( d | b ) { (low) 0.5, 0.0, 0.5; (middle) 0.9, 0.0, 0.1; (high) 0.1, 0.0, 0.9; }
+"""
+
+
+def test_a_network_is_sampled_once_and_its_constant_columns_are_left_out(
+    data: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pgmpy")
+    (tmp_path / "small.bif.gz").write_bytes(gzip.compress(NETWORK.encode()))
+    monkeypatch.setenv(data.NETWORKS, str(tmp_path))
+    monkeypatch.setenv(data.TABLES, str(tmp_path))
+    cell = data.parse_cell("small-n2000")
+    assert str(cell) == "small-n2000"
+    rows, truth = data.draw(cell, 0)
+    a, b, d = (int(np.flatnonzero((rows.max(axis=0) == most) & (truth.any(axis=0) == has)).item())
+               for most, has in ((1, False), (2, True), (1, True)))  # fmt: skip
+    assert sorted(map(tuple, np.argwhere(truth))) == sorted([(a, b), (b, d)])  # c is constant
+    assert [cell.kinds_of(rows)[j] for j in (a, b, d)] == ["binary", "categorical", "binary"]  # d is never two
+    assert rows[:, a].mean() == pytest.approx(0.7, abs=0.05)
+    assert rows[rows[:, b] == 1, d].mean() == pytest.approx(0.1, abs=0.05)
+    assert not np.array_equal(data.draw(cell, 1)[0], rows)
+    again, _ = data.sample(cell, 0)
+    np.testing.assert_array_equal(again, rows)
+    (tmp_path / "small.bif.gz").unlink()
+    np.testing.assert_array_equal(data.draw(cell, 0)[0], rows)
+
+
+def test_a_run_on_a_network_takes_the_table_that_is_kept(
+    benchmark: ModuleType, data: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    cause = rng.integers(0, 3, 1000)
+    rows = np.stack([cause, np.where(rng.random(1000) < 0.7, cause, 0)], axis=1)
+    np.savez(tmp_path / "pair-n1000-0.npz", rows=rows, truth=np.array([[False, True], [False, False]]))
+    monkeypatch.setenv(data.TABLES, str(tmp_path))
+    found = benchmark.measure(("causal-learn:pc", "pair-n1000", 0), 300)
+    assert found["of_class"] == 0
+    records = [{"method": "causal-learn:pc", "cell": "pair-n1000", "seed": 0, "machine": "here", **found}]
+    claim = benchmark.Claim("Pairs", ("pair-n1000",), (), ("causal-learn:pc", "pgmpy:pc"))
+    *_, line = benchmark.summary(records, [claim], None, None)
+    assert line.startswith("| causal-learn:pc | 0 (")
+    assert "| causal-learn pc | 1 | 1 | 0 | 0 |" in "\n".join(benchmark.table(claim, records))
 
 
 def test_every_claim_names_cells(benchmark: ModuleType, data: ModuleType) -> None:
-    assert all(str(data.Cell.parse(cell)) == cell for claim in benchmark.CLAIMS.values() for cell in claim.cells)
+    assert all(str(data.parse_cell(cell)) == cell for claim in benchmark.CLAIMS.values() for cell in claim.cells)
 
 
 def test_runs_are_interleaved_and_each_is_there_once(benchmark: ModuleType) -> None:
