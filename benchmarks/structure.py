@@ -189,7 +189,9 @@ def main() -> None:
     parser.add_argument(
         "--tables", type=Path, help=f"where sampled networks are kept; ${TABLES}, or a temporary folder"
     )
-    parser.add_argument("--networks", type=Path, help=f"a folder of files such as alarm.bif.gz; ${NETWORKS}, or none")
+    parser.add_argument(
+        "--networks", type=Path, help=f"a folder of files such as alarm.bif.gz; ${NETWORKS}, or pgmpy's"
+    )
     parser.add_argument("--summary", action="store_true", help="print class distances and CPU seconds, write no page")
     given = parser.parse_args()
     os.environ.update({key: str(path) for key, path in ((TABLES, given.tables), (NETWORKS, given.networks)) if path})
