@@ -326,7 +326,8 @@ def brief(records: Sequence[Record]) -> str:
     if not done:
         return next((f"> {r['limit']} s" if "limit" in r else "failed" for r in records), "")
     distance, cpu = (statistics.median(r[key] for r in done) for key in ("of_class", "cpu"))
-    return f"{distance:g} ({cpu:.2g} s" + (f", {len(done)})" if len(done) != 5 else ")")
+    seconds = format(cpu, ".2g" if cpu < 99 else ".0f")
+    return f"{distance:g} ({seconds} s" + (f", {len(done)})" if len(done) != 5 else ")")
 
 
 def table(claim: Claim, records: Sequence[Record]) -> list[str]:
