@@ -82,7 +82,7 @@ class QNML(Table):
 def regret(n: int, labels: int) -> float:
     """Log C(n, labels), the regret in nats of the normalised maximum likelihood code for n rows of so many labels.
 
-    The closed form of Szpankowski and Weinberger (2012, theorem 2), within a tenth of a nat for few labels and for many.
+    The closed form of Szpankowski and Weinberger (2012, theorem 2): within a tenth of a nat, for few labels and many.
 
     >>> exact = math.log(sum(math.comb(9, k) * (k / 9) ** k * (1 - k / 9) ** (9 - k) for k in range(10)))
     >>> abs(regret(9, 2) - exact) < 0.1
