@@ -232,3 +232,16 @@ def test_a_cause_without_slope_is_found_by_its_curve() -> None:
     graph = Boss(table.names).learn(table, Knowledge())
     assert graph.edges == [("x0", "x1")]
     assert graph.notes[0].startswith("score spline")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_held_out_rows_tell_whether_causes_act_together(together: bool) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.random((3, 4000)) < 0.4).astype(float)
+    chance = 0.1 + 0.8 * ((a != b) if together else expit(2 * (a + b + c) - 3))
+    rows = np.column_stack([a, b, c, rng.random(4000) < chance]).astype(float)
+    table = Table.fit([Attribute(name, "binary") for name in "abcd"], rows)
+    graph = Boss(table.names).learn(table, Knowledge())
+    assert set(graph.edges) == {(cause, "d") for cause in ("ab" if together else "abc")}
+    if together:  # logistic regressions may join the same attributes, but explain nothing by it
+        assert graph.notes[0].startswith("score qnml: ")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
 
-from ccigkit.causal.attributes import Table
+from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Knowledge, reachability, topological_order
 from ccigkit.causal.strengths import Support, covariance, regress
 from ccigkit.component.options import Natural, Positive, Seed
@@ -24,8 +25,12 @@ from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear,
 ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
-FEW = 20  # labels up to which auto takes the logistic score, which is no better beyond and takes long
+FEW = 20  # labels up to which auto may take the logistic score, which is no better beyond and takes long
+HALF = 10  # further searches in a row of half the rows
 SHAKEN = 3, 10  # attributes moved before a further search, from so many to one less than so many
+
+
+Find = Callable[[Score, int], Support]  # a search that knows all but the score, and how long to go on
 
 
 class Boss(StructureLearner):
@@ -41,8 +46,9 @@ class Boss(StructureLearner):
         score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
             pairs of them where there are at most 40), logistic (0/1 labels), bdeu and qnml (labels, a full table
             per set of causes), indicators (mixed), or auto: qnml where all are labels and some are categories,
-            indicators where other attributes are categorical, logistic for up to 20 labels 0 and 1, spline where all
-            are continuous and some follows another along a curve, else gaussian.
+            indicators where other attributes are categorical, for up to 20 labels 0 and 1 qnml or logistic, as halves
+            of the rows held out decide, spline where all are continuous and some follows another along a curve, else
+            gaussian.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
             spline, whose edges have many parameters; bdeu and qnml bring their own.
         restarts: further searches in a row that may find nothing better, each from the best order so far with a few
@@ -71,17 +77,22 @@ class Boss(StructureLearner):
         moments = rounded(covariance(ordered))
         refuse_collinear(moments, ordered.names)
         linear = Gaussian(moments, len(ordered.values), self.penalty)
-        score, chosen = self._automatic(ordered, linear) if self.score == "auto" else (self._named(ordered, linear), "")
         allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
-        unexplained = 1 / (np.linalg.inv(moments).diagonal() * moments.diagonal())
-        support = search(score, allowed, required, np.argsort(-unexplained), self.restarts, self.seed)
+        first = np.argsort(-1 / (np.linalg.inv(moments).diagonal() * moments.diagonal()))
+
+        def find(score: Score, restarts: int) -> Support:
+            return search(score, allowed, required, first, restarts, self.seed)
+
+        automatic = self.score == "auto"
+        score, chosen = self._automatic(ordered, linear, find) if automatic else (self._named(ordered, linear), "")
+        support = find(score, self.restarts)
         notes = [chosen] if chosen else []
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
         graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
         return with_class(graph, knowledge) if score.equivalent else graph
 
-    def _automatic(self, table: Table, linear: Gaussian) -> tuple[Score, str]:
+    def _automatic(self, table: Table, linear: Gaussian, find: Find) -> tuple[Score, str]:
         """The score that suits the kinds of the attributes, and why."""
         kinds = {attribute.kind for attribute in table.attributes}
         if "categorical" in kinds and len(hard_labels(table)) == len(table.names):
@@ -89,9 +100,11 @@ class Boss(StructureLearner):
         if "categorical" in kinds:
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
         if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
-            return Logistic(
-                Labels(table.values), self.penalty
-            ), f"score logistic: at most {FEW} attributes, all labels 0 and 1"
+            gain = _gain_of_tables(table.values, self.penalty, find)
+            said = f"by {abs(gain):.0f} nats on halves of the rows held out, against"
+            if gain < 0:
+                return Logistic(Labels(table.values), self.penalty), f"score logistic: better {said} qnml"
+            return QNML(Labels(table.values)), f"score qnml: {f'better {said}' if gain else 'as good as'} logistic"
         if kinds != {"continuous"}:
             return linear, "score gaussian: fast and near the best on labels"
         if curved(table.latents, self.penalty):
@@ -114,6 +127,26 @@ class Boss(StructureLearner):
                 _refuse_numbers(table, "qnml", most=np.inf)
                 return QNML(Labels(table.values))
         return linear
+
+
+def _gain_of_tables(columns: Values, penalty: float, find: Find) -> float:
+    """How many nats better the graphs that full tables find explain labels 0 and 1 than those of logistic regressions.
+
+    Each score finds a graph of one half of the rows [n, d]. It is judged on the other half, where each attribute is
+    explained by a table or by a logistic regression of its causes, whichever is better there. Both halves take turns.
+    """
+    ranked = columns[np.lexsort(columns.T)]  # so that the order of the rows decides nothing
+    gain = 0.0
+    for mine, other in ((ranked[::2], ranked[1::2]), (ranked[1::2], ranked[::2])):
+        if (mine.min(axis=0) == mine.max(axis=0)).any() or (other.min(axis=0) == other.max(axis=0)).any():
+            return -1.0  # a label is in one half alone: too few rows for tables
+        labels, held = Labels(mine), Labels(other)
+        judges = QNML(held), Logistic(held)
+        for score, sign in ((QNML(labels), 1), (Logistic(labels, penalty), -1)):
+            for effect, column in enumerate(find(score, HALF).T):
+                causes = tuple(np.flatnonzero(column).tolist())
+                gain += sign * max(judge.local(effect, causes) for judge in judges)
+    return gain if abs(gain) > CLOSE * len(columns) else 0.0
 
 
 def _refuse_numbers(table: Table, score: str, most: float) -> None:
