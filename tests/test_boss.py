@@ -245,3 +245,11 @@ def test_held_out_rows_tell_whether_causes_act_together(together: bool) -> None:
     assert set(graph.edges) == {(cause, "d") for cause in ("ab" if together else "abc")}
     if together:  # logistic regressions may join the same attributes, but explain nothing by it
         assert graph.notes[0].startswith("score qnml: ")
+
+
+def test_a_label_that_one_half_of_the_rows_lacks_is_no_evidence() -> None:
+    rows = np.zeros((30, 3))
+    rows[:15, 0] = rows[::2, 1] = rows[3, 2] = 1
+    table = Table.fit([Attribute(name, "binary") for name in "abc"], rows)
+    (said, *_) = Boss(table.names).learn(table, Knowledge()).notes
+    assert said == "score logistic: a label has too few rows to hold half of them out"

@@ -101,6 +101,9 @@ class Boss(StructureLearner):
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
         if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
             gain = _gain_of_tables(table.values, self.penalty, find)
+            if gain is None:
+                said = "a label has too few rows to hold half of them out"
+                return Logistic(Labels(table.values), self.penalty), f"score logistic: {said}"
             said = f"by {abs(gain):.0f} nats on halves of the rows held out, against"
             if gain < 0:
                 return Logistic(Labels(table.values), self.penalty), f"score logistic: better {said} qnml"
@@ -129,17 +132,18 @@ class Boss(StructureLearner):
         return linear
 
 
-def _gain_of_tables(columns: Values, penalty: float, find: Find) -> float:
+def _gain_of_tables(columns: Values, penalty: float, find: Find) -> float | None:
     """How many nats better the graphs that full tables find explain labels 0 and 1 than those of logistic regressions.
 
     Each score finds a graph of one half of the rows [n, d]. It is judged on the other half, where each attribute is
     explained by a table or by a logistic regression of its causes, whichever is better there. Both halves take turns.
+    None where one half lacks a label.
     """
     ranked = columns[np.lexsort(columns.T)]  # so that the order of the rows decides nothing
     gain = 0.0
     for mine, other in ((ranked[::2], ranked[1::2]), (ranked[1::2], ranked[::2])):
         if (mine.min(axis=0) == mine.max(axis=0)).any() or (other.min(axis=0) == other.max(axis=0)).any():
-            return -1.0  # a label is in one half alone: too few rows for tables
+            return None
         labels, held = Labels(mine), Labels(other)
         judges = QNML(held), Logistic(held)
         for score, sign in ((QNML(labels), 1), (Logistic(labels, penalty), -1)):

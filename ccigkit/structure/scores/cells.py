@@ -24,7 +24,6 @@ class Labels(Marks):
         self.bits = np.vstack([self.bits, every])
         self._met: dict[int, Values] = {}
         self._scratch = np.empty_like(self.bits)  # a new one each time would take longer than what is done with it
-        self._last: tuple[tuple[int, ...], Cells] | None = None  # of scores that ask alike, the second need not count
 
     def meeting(self, marks: int) -> Values:
         """[marks + 1], the rows with all of a set of marks, the bits of a number, and each one more; last, no more."""
@@ -41,11 +40,8 @@ class Labels(Marks):
 
     def cells(self, target: int, causes: tuple[int, ...]) -> Cells:
         """The combinations of these causes' labels, and how the target falls there."""
-        asked = (target, *causes)
-        if self._last is None or self._last[0] != asked:
-            few = self.possible((*causes, target)) <= FEW
-            self._last = asked, EveryCell(self, target, causes) if few else SeenCells(self, target, causes)
-        return self._last[1]
+        few = self.possible((*causes, target)) <= FEW
+        return EveryCell(self, target, causes) if few else SeenCells(self, target, causes)
 
 
 class Cells(ABC):
@@ -86,13 +82,10 @@ class SeenCells(Cells):
         self.labels, self.cell = labels, cell * own + labels.codes[target]
         self.causes = labels.codes[list(causes)][:, example].T.astype(np.int64)
         self.rows = np.bincount(self.cell, minlength=len(example) * own).reshape(-1, own).astype(np.float64)
-        self._marked: Values | None = None
 
     def marked(self) -> Values:
-        if self._marked is None:
-            counts = [np.bincount(self.cell[has], minlength=self.rows.size) for has in self.labels.having()]
-            self._marked = np.array(counts, dtype=np.float64).reshape(-1, *self.rows.shape)
-        return self._marked
+        counts = [np.bincount(self.cell[has], minlength=self.rows.size) for has in self.labels.having()]
+        return np.array(counts, dtype=np.float64).reshape(-1, *self.rows.shape)
 
 
 class LabelScore(Score):

@@ -17,7 +17,7 @@ from ccigkit.structure.scores.gaussian import LEAST
 NEWTON, CLOSE, WORTH = 100, 1e-7, 1e-4
 
 
-class Table(LabelScore):
+class FullTable(LabelScore):
     """A score that pays for a full table per set of causes: any interaction is in it."""
 
     def score(self, target: int, causes: tuple[int, ...]) -> float:
@@ -47,7 +47,7 @@ class Table(LabelScore):
         return 0.0
 
 
-class BDeu(Table):
+class BDeu(FullTable):
     """The Bayesian Dirichlet score of labels (Heckerman et al., 1995), its prior worth `sample` rows.
 
     The more rows the prior is worth, the denser the graph (Silander et al., 2007); on skewed tables 1 is best.
@@ -64,7 +64,7 @@ class BDeu(Table):
         return np.asarray(gammaln(whole) - gammaln(whole + rows.sum(axis=-1)) + labels)
 
 
-class QNML(Table):
+class QNML(FullTable):
     """Quotient normalised maximum likelihood (Silander et al., 2018): minimax regret, and nothing to choose.
 
     The log-likelihood less log C(n, cells x labels) / C(n, cells), where C is what coding n rows of so many categories
