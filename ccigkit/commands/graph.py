@@ -38,12 +38,11 @@ from ccigkit.show.tables import (
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.bootstrap import Bootstrap, bootstrap
 from ccigkit.structure.assess.compare import Comparison, Distances, adjustment_distances, compare
-from ccigkit.structure.assess.falsify import ROWS, falsify, test_of
+from ccigkit.structure.assess.falsify import falsify, looked_at, test_of
 from ccigkit.structure.assess.hidden import suspected
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learned import Learned
-from ccigkit.structure.tables import evenly
 
 MANY = 200  # attributes, of which one may wait for a graph
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
@@ -86,10 +85,8 @@ def suspicions(graph: CausalGraph, table: Table, knowledge: Knowledge) -> list[s
 
     Of many rows 50,000 are looked at. Of attributes that follow from each other nothing can be said.
     """
-    if len(table.values) > ROWS:
-        table = replace(table, values=evenly(table.values, ROWS))
     try:
-        pairs = suspected(graph, test_of(table))
+        pairs = suspected(graph, test_of(looked_at(table)))
     except DataError:
         return []
     required = {frozenset(edge) for edge in knowledge.required}

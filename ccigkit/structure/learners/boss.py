@@ -95,11 +95,12 @@ class Boss(StructureLearner):
     def _automatic(self, table: Table, linear: Gaussian, find: Find) -> tuple[Score, str]:
         """The score that suits the kinds of the attributes, and why."""
         kinds = {attribute.kind for attribute in table.attributes}
-        if "categorical" in kinds and len(hard_labels(table)) == len(table.names):
+        labels = len(hard_labels(table)) == len(table.names)
+        if "categorical" in kinds and labels:
             return QNML(Labels(table.values)), "score qnml: all attributes are labels or categories"
         if "categorical" in kinds:
             return indicators(table, self.penalty), "score indicators: some attributes are categorical"
-        if kinds == {"binary"} and np.isin(table.values, (0, 1)).all() and len(table.names) <= FEW:
+        if labels and len(table.names) <= FEW:
             gain = _gain_of_tables(table.values, self.penalty, find)
             if gain is None:
                 said = "a label has too few rows to hold half of them out"
