@@ -6,6 +6,7 @@ python benchmarks/structure_data.py alarm-n5000 0  # sample a network into the f
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import re
 import subprocess
@@ -21,20 +22,25 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
 Edges = npt.NDArray[np.bool_]
-Model = Literal["linear", "logistic", "mlp", "mixed"]
+Model = Literal[
+    "linear", "logistic", "mlp", "mixed", "uniform", "laplace", "noises", "curves", "interactions", "categories"
+]
 Kind = Literal["continuous", "binary", "categorical"]
-Scale = Literal["raw", "std"]
+Scale = Literal["raw", "std", "internal"]
 MIXED: tuple[Kind, ...] = ("continuous", "binary", "categorical", "continuous", "binary")  # and so on
+LABELS: dict[str, Kind] = {"logistic": "binary", "interactions": "binary", "categories": "categorical"}
 LEVELS = 3  # of a categorical attribute
+INTERACTING = 0.5  # the share of attributes whose causes interact, among interactions and categories
 TABLES = "STRUCTURE_TABLES"  # the folder in which sampled networks are kept; a temporary one where it is unset
 NETWORKS = "STRUCTURE_NETWORKS"  # a folder of files such as alarm.bif.gz; where it is unset, pgmpy downloads them
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table is drawn from: the model, the number of attributes and of rows, and whether it is standardised.
+    """What a table is drawn from: the model, the number of attributes and of rows, and how it is standardised.
 
-    Labels are never standardised, only numbers.
+    Internally is as it is made: each attribute before others follow from it (Ormaniec et al., 2025). Labels are never
+    standardised, only numbers.
     """
 
     model: Model
@@ -51,7 +57,7 @@ class Cell:
         """
         models, scales = "|".join(get_args(Model)), "|".join(get_args(Scale))
         found = re.fullmatch(rf"({models})-d(\d+)-n(\d+)-({scales})", name)
-        if not found or (found[1] == "logistic" and found[4] == "std"):
+        if not found or (found[1] in LABELS and found[4] != "raw"):
             raise ValueError(f"{name!r} is no cell; write one such as linear-d10-n1000-std or logistic-d10-n5000-raw")
         return cls(found[1], int(found[2]), int(found[3]), found[4])  # type: ignore[arg-type]
 
@@ -63,7 +69,7 @@ class Cell:
         """The kinds of its attributes."""
         if self.model == "mixed":
             return tuple(MIXED[i % len(MIXED)] for i in range(self.d))
-        return ("binary" if self.model == "logistic" else "continuous",) * self.d
+        return (LABELS.get(self.model, "continuous"),) * self.d
 
     def kinds_of(self, rows: Matrix) -> tuple[Kind, ...]:
         """The kinds of the columns of rows [n, at most d]."""
@@ -188,8 +194,12 @@ def draw(cell: Cell | Network, seed: int) -> tuple[Matrix, Edges]:
         causes = np.flatnonzero(truth[:, j])
         if cell.model == "mixed":
             rows[:, j] = follow_any(cell.kinds[j], [(cell.kinds[c], rows[:, c]) for c in causes], cell.n, rng)
+        elif cell.model in ("interactions", "categories"):
+            rows[:, j] = follow_labels(rows[:, causes], 2 if cell.model == "interactions" else LEVELS, rng)
         else:
             rows[:, j] = follow(cell.model, rows[:, causes], rng)
+        if cell.scale == "internal" and cell.kinds[j] == "continuous":
+            rows[:, j] = standardised(rows[:, j])
     if cell.scale == "std":
         numbers = np.array(cell.kinds) == "continuous"
         rows[:, numbers] = standardised(rows[:, numbers])
@@ -217,9 +227,13 @@ def truth_depth(truth: Edges) -> npt.NDArray[np.int_]:
 def follow(model: Model, causes: Matrix, rng: np.random.Generator) -> Matrix:
     """One attribute [n] from its causes [n, p]; weights are uniform on +-[0.5, 2] and noise has unit variance.
 
-    Linear and logistic: Zheng et al. (2018). MLP: one hidden layer of 100 sigmoids, Zheng et al. (2020).
+    Linear and logistic: Zheng et al. (2018). MLP: one hidden layer of 100 sigmoids, Zheng et al. (2020). Curves: one
+    of each cause, drawn from a Gaussian process (Bühlmann et al., 2014) by 100 frequencies (Rahimi and Recht, 2007).
     """
     n, p = causes.shape
+    if model == "curves":
+        bends = [curve(standardised(cause), rng) for cause in causes.T]
+        return np.asarray(sum(bends, np.zeros(n)) + rng.normal(size=n) / 2)
     if model == "mlp":
         effect = 0.0
         if p:
@@ -229,7 +243,39 @@ def follow(model: Model, causes: Matrix, rng: np.random.Generator) -> Matrix:
     score = causes @ weights((p,), rng)
     if model == "logistic":
         return (rng.random(n) < 1 / (1 + np.exp(-score))).astype(np.float64)
-    return np.asarray(score + rng.normal(size=n))
+    return np.asarray(
+        score + noise(rng.choice(["linear", "uniform", "laplace"]) if model == "noises" else model, n, rng)
+    )
+
+
+def noise(model: str, n: int, rng: np.random.Generator) -> Matrix:
+    """[n], of unit variance: uniform, Laplace, or else normal."""
+    if model == "uniform":
+        return rng.uniform(-math.sqrt(3), math.sqrt(3), n)
+    return rng.laplace(scale=math.sqrt(0.5), size=n) if model == "laplace" else rng.normal(size=n)
+
+
+def curve(cause: Matrix, rng: np.random.Generator) -> Matrix:
+    """[n], a function of a cause [n] drawn from a Gaussian process of unit variance and unit length scale."""
+    frequencies, phases = rng.normal(size=100), rng.uniform(0, 2 * math.pi, 100)
+    values: Matrix = np.sqrt(2 / 100) * np.cos(cause[:, None] * frequencies + phases) @ rng.normal(size=100)
+    return values
+
+
+def follow_labels(causes: Matrix, levels: int, rng: np.random.Generator) -> Matrix:
+    """One label [n] of so many from its causes [n, p], labels too: the largest of its scores with Gumbel noise.
+
+    Of half the attributes each combination of causes has scores of its own, normal with standard deviation 1.5; of the
+    others each label of each cause adds one, uniform on +-[0.5, 2].
+    """
+    scores = rng.normal(size=levels) / 2 + rng.gumbel(size=(len(causes), levels))
+    if rng.random() < INTERACTING:
+        cells = np.unique(causes, axis=0, return_inverse=True)[1].ravel()
+        scores += 1.5 * rng.normal(size=(cells.max() + 1, levels))[cells]
+    else:
+        for cause in causes.T.astype(int):
+            scores += weights((levels, levels), rng)[cause]
+    return np.asarray(scores.argmax(axis=1), dtype=np.float64)
 
 
 def follow_any(kind: Kind, causes: Sequence[tuple[Kind, Matrix]], n: int, rng: np.random.Generator) -> Matrix:

@@ -15,10 +15,12 @@ from ccigkit.attributes import Attribute, Kind, Table
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.assess.equivalence import completed
-from ccigkit.structure.learners.boss import Boss, ScoreName, Tree
+from ccigkit.structure.learners.boss import Boss, Tree
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.cells import Labels
-from ccigkit.structure.scores.gaussian import Gaussian, additive, curves, indicators
+from ccigkit.structure.scores.choice import ScoreName
+from ccigkit.structure.scores.gaussian import Gaussian, additive, curved, curves, indicators
+from ccigkit.structure.scores.judge import Judge
 from ccigkit.structure.scores.labels import QNML, BDeu, Logistic, fit_logistic, regret
 from tests.simulate import linear
 
@@ -49,8 +51,8 @@ SCORES: dict[str, Callable[[], Score]] = {
     "bdeu": lambda: BDeu(Labels(labels(most=3)), 10.0),
     "qnml": lambda: QNML(Labels(labels(most=3))),
     "logistic": lambda: Logistic(Labels(labels())),
-    "additive": lambda: additive(linear(400).latents),
-    "curves": lambda: curves(linear(400).latents),
+    "additive": lambda: additive(linear(400)),
+    "curves": lambda: curves(linear(400)),
 }
 every_score = pytest.mark.parametrize("make", SCORES.values(), ids=SCORES)
 
@@ -235,7 +237,7 @@ def test_a_cause_without_slope_is_found_by_its_curve() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_held_out_rows_tell_whether_causes_act_together(together: bool) -> None:
+def test_auto_tells_whether_causes_act_together(together: bool) -> None:
     rng = np.random.default_rng(0)
     a, b, c = (rng.random((3, 4000)) < 0.4).astype(float)
     chance = 0.1 + 0.8 * ((a != b) if together else expit(2 * (a + b + c) - 3))
@@ -247,9 +249,56 @@ def test_held_out_rows_tell_whether_causes_act_together(together: bool) -> None:
         assert graph.notes[0].startswith("score qnml: ")
 
 
-def test_a_label_that_one_half_of_the_rows_lacks_is_no_evidence() -> None:
-    rows = np.zeros((30, 3))
-    rows[:15, 0] = rows[::2, 1] = rows[3, 2] = 1
-    table = Table.fit([Attribute(name, "binary") for name in "abc"], rows)
-    (said, *_) = Boss(table.names).learn(table, Knowledge()).notes
-    assert said == "score logistic: a label has too few rows to hold half of them out"
+def uniform_noise(n: int, seed: int) -> Table:
+    """x0 -> x1 -> x2 <- x3, straight lines and uniform noise: there the regression of a cause on its effect bends."""
+    e = np.random.default_rng(seed).uniform(-1, 1, (4, n))
+    x1 = e[0] + e[1] / 2
+    truth = CausalGraph.from_edges(("x0", "x1", "x2", "x3"), ["x0 -> x1", "x1 -> x2", "x3 -> x2"])
+    return table_of(np.column_stack([e[0], x1, x1 + e[3] + e[2] / 2, e[3]]), truth=truth)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_straight_lines_with_noise_that_is_not_normal_are_no_curves(seed: int) -> None:
+    table = uniform_noise(3000, seed)
+    assert curved(table)
+    graph = Boss(table.names).learn(table, Knowledge())
+    assert graph.notes[0].startswith("score gaussian: its graph explains the attributes better than that of spline by")
+    assert table.truth is not None
+    anything = ~np.eye(4, dtype=bool)
+    for found, true in zip(*(completed(g.adjacency, anything) for g in (graph, table.truth)), strict=True):
+        assert (found == true).all()
+
+
+def test_a_judge_knows_the_direction_that_noise_which_is_not_normal_tells() -> None:
+    table = uniform_noise(3000, 0)
+    judge, truth = Judge(table), np.zeros((4, 4), dtype=bool)
+    truth[0, 1] = truth[1, 2] = truth[3, 2] = True
+    assert judge.total(truth) > judge.total(truth.T) + 100
+    turned = truth.copy()
+    turned[0, 1], turned[1, 0] = False, True
+    assert judge.total(truth) > judge.total(turned) + 100
+
+
+def test_a_judge_takes_rounded_numbers_constants_and_rare_labels() -> None:
+    rng = np.random.default_rng(0)
+    age, rare = rng.integers(20, 60, 3000).astype(float), np.arange(3000) == 7
+    rows = np.column_stack([age, age + rng.integers(0, 3, 3000), rng.integers(0, 3, 3000), rare])
+    kinds: list[Kind] = ["continuous", "continuous", "categorical", "binary"]
+    table = Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(kinds)], rows)
+    glance = Table(table.attributes, table.values[~rare])
+    for part in (table, glance):
+        assert np.isfinite(Judge(part).total(np.triu(np.ones((4, 4), dtype=bool), 1)))
+
+
+@pytest.mark.parametrize("kind", ["binary", "categorical"])
+def test_splines_take_labels_as_what_they_are(kind: Kind) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=2000)
+    label = (rng.random(2000) < expit(4 * np.abs(x) - 4)) + (rng.random(2000) < 0.2) * float(kind == "categorical")
+    rows = np.column_stack([x, label, label * 2.0 + rng.normal(size=2000)])
+    table = Table.fit([Attribute("x", "continuous"), Attribute("l", kind), Attribute("y", "continuous")], rows)
+    graph = Boss(table.names, score="spline").learn(table, Knowledge())
+    joined = {frozenset(edge) for edge in graph.edges}
+    assert joined >= {frozenset("xl"), frozenset("ly")}  # which way, splines cannot tell of labels: the judge can
+    straight = Boss(table.names, score="indicators").learn(table, Knowledge())
+    assert frozenset("xl") not in {frozenset(edge) for edge in straight.edges}

@@ -18,10 +18,8 @@ class Auto(StructureLearner):
     """Picks learner and score by the kinds of the attributes and by the rows, and says in a note which and why.
 
     The learner is `boss`: of all that come along it was measured to find the best graphs on standardised tables, linear
-    or curved, of numbers or of labels, and it keeps to knowledge natively. Its score is `qnml` where all attributes are
-    labels and some are categories, `indicators` where others are categorical, for up to 20 labels 0 and 1 `qnml` or
-    `logistic`, as halves of the rows held out decide, `spline` where all are continuous and some follows another along
-    a curve, and `gaussian` otherwise.
+    or curved, of numbers or of labels, and it keeps to knowledge natively. Its score is the one of those that suit the
+    kinds of the attributes whose graph explains them best: see there.
 
     Args:
         seed: of the changes of order that its further searches start from.

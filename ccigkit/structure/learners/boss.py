@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
 
-from ccigkit.causal.attributes import Table, Values
+from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, reachability, topological_order
 from ccigkit.causal.strengths import Support, covariance, regress
 from ccigkit.component.options import Natural, Positive, Seed
-from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import with_class
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.base import Score
-from ccigkit.structure.scores.cells import Labels
-from ccigkit.structure.scores.gaussian import Gaussian, Positions, curved, curves, indicators
-from ccigkit.structure.scores.labels import QNML, BDeu, Logistic
-from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear, rounded
-
-ScoreName = Literal["auto", "gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
+from ccigkit.structure.scores.choice import ScoreName, choose, score_of
+from ccigkit.structure.scores.gaussian import Positions
+from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
-FEW = 20  # labels up to which auto may take the logistic score, which is no better beyond and takes long
-HALF = 10  # further searches in a row of half the rows
 SHAKEN = 3, 10  # attributes moved before a further search, from so many to one less than so many
-
-
-Find = Callable[[Score, int], Support]  # a search that knows all but the score, and how long to go on
 
 
 class Boss(StructureLearner):
@@ -43,12 +33,12 @@ class Boss(StructureLearner):
     which arrows were choice.
 
     Args:
-        score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of continuous attributes, and of
-            pairs of them where there are at most 40), logistic (0/1 labels), bdeu and qnml (labels, a full table
-            per set of causes), indicators (mixed), or auto: qnml where all are labels and some are categories,
-            indicators where other attributes are categorical, for up to 20 labels 0 and 1 qnml or logistic, as halves
-            of the rows held out decide, spline where all are continuous and some follows another along a curve, else
-            gaussian.
+        score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of numbers, and where all are
+            numbers, at most 40, of pairs of them), logistic (0/1 labels), bdeu and qnml (labels, a full table per set
+            of causes), indicators (mixed), or auto: of those that suit the kinds of the attributes the one whose graph
+            explains them best, as models of many shapes judge. For labels these are qnml and logistic (up to 20 of
+            them), gaussian and qnml (more), or qnml and indicators (categories). For others they are gaussian, or
+            indicators where some are categories, and spline where some attribute follows another along a curve.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
             spline, whose edges have many parameters; bdeu and qnml bring their own.
         restarts: further searches in a row that may find nothing better, each from the best order so far with a few
@@ -63,7 +53,7 @@ class Boss(StructureLearner):
         self,
         names: tuple[str, ...],
         *,
-        score: ScoreName = "auto",
+        score: ScoreName | Literal["auto"] = "auto",
         penalty: Positive = 2.0,
         restarts: Natural = 50,
         sample: Positive = 1.0,
@@ -76,99 +66,22 @@ class Boss(StructureLearner):
         ordered = by_skewness(table)
         moments = rounded(covariance(ordered))
         refuse_collinear(moments, ordered.names)
-        linear = Gaussian(moments, len(ordered.values), self.penalty)
         allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
         first = np.argsort(-1 / (np.linalg.inv(moments).diagonal() * moments.diagonal()))
 
-        def find(score: Score, restarts: int) -> Support:
-            return search(score, allowed, required, first, restarts, self.seed)
+        def find(score: Score) -> Support:
+            return search(score, allowed, required, first, self.restarts, self.seed)
 
-        automatic = self.score == "auto"
-        score, chosen = self._automatic(ordered, linear, find) if automatic else (self._named(ordered, linear), "")
-        support = find(score, self.restarts)
-        notes = [chosen] if chosen else []
+        if self.score == "auto":
+            choice = choose(ordered, self.penalty, find)
+            score, support, notes = choice.score, choice.graph, [choice.why]
+        else:
+            score, notes = score_of(self.score, ordered, self.penalty, self.sample), []
+            support = find(score)
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
         graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
         return with_class(graph, knowledge) if score.equivalent else graph
-
-    def _automatic(self, table: Table, linear: Gaussian, find: Find) -> tuple[Score, str]:
-        """The score that suits the kinds of the attributes, and why."""
-        kinds = {attribute.kind for attribute in table.attributes}
-        labels = len(hard_labels(table)) == len(table.names)
-        if "categorical" in kinds and labels:
-            return QNML(Labels(table.values)), "score qnml: all attributes are labels or categories"
-        if "categorical" in kinds:
-            return indicators(table, self.penalty), "score indicators: some attributes are categorical"
-        if labels and len(table.names) <= FEW:
-            gain = _gain_of_tables(table.values, self.penalty, find)
-            if gain is None:
-                said = "a label has too few rows to hold half of them out"
-                return Logistic(Labels(table.values), self.penalty), f"score logistic: {said}"
-            said = f"by {abs(gain):.0f} nats on halves of the rows held out, against"
-            if gain < 0:
-                return Logistic(Labels(table.values), self.penalty), f"score logistic: better {said} qnml"
-            return QNML(Labels(table.values)), f"score qnml: {f'better {said}' if gain else 'as good as'} logistic"
-        if kinds != {"continuous"}:
-            return linear, "score gaussian: fast and near the best on labels"
-        if curved(table.latents, self.penalty):
-            return curves(table.latents, self.penalty / 2), "score spline: some attribute follows another along a curve"
-        return linear, "score gaussian: straight lines explain the attributes as well as curves would"
-
-    def _named(self, table: Table, linear: Gaussian) -> Score:
-        match self.score:
-            case "spline":
-                return curves(table.latents, self.penalty / 2)
-            case "indicators":
-                return indicators(table, self.penalty)
-            case "logistic":
-                _refuse_numbers(table, "logistic", most=2)
-                return Logistic(Labels(table.values), self.penalty)
-            case "bdeu":
-                _refuse_numbers(table, "bdeu", most=np.inf)
-                return BDeu(Labels(table.values), self.sample)
-            case "qnml":
-                _refuse_numbers(table, "qnml", most=np.inf)
-                return QNML(Labels(table.values))
-        return linear
-
-
-def _gain_of_tables(columns: Values, penalty: float, find: Find) -> float | None:
-    """How many nats better the graphs that full tables find explain labels 0 and 1 than those of logistic regressions.
-
-    Each score finds a graph of one half of the rows [n, d]. It is judged on the other half, where each attribute is
-    explained by a table or by a logistic regression of its causes, whichever is better there. Both halves take turns.
-    None where one half lacks a label.
-    """
-    ranked = columns[np.lexsort(columns.T)]  # so that the order of the rows decides nothing
-    gain = 0.0
-    for mine, other in ((ranked[::2], ranked[1::2]), (ranked[1::2], ranked[::2])):
-        if (mine.min(axis=0) == mine.max(axis=0)).any() or (other.min(axis=0) == other.max(axis=0)).any():
-            return None
-        labels, held = Labels(mine), Labels(other)
-        judges = QNML(held), Logistic(held)
-        for score, sign in ((QNML(labels), 1), (Logistic(labels, penalty), -1)):
-            for effect, column in enumerate(find(score, HALF).T):
-                causes = tuple(np.flatnonzero(column).tolist())
-                gain += sign * max(judge.local(effect, causes) for judge in judges)
-    return gain if abs(gain) > CLOSE * len(columns) else 0.0
-
-
-def _refuse_numbers(table: Table, score: str, most: float) -> None:
-    """Check that every attribute has labels, and at most so many.
-
-    Raises:
-        DataError: where an attribute is continuous, graded or has more labels.
-    """
-    wanted = "labels 0 and 1" if most == 2 else "labels"
-    for attribute, column in zip(table.attributes, table.values.T, strict=True):
-        graded = column[column != np.round(column)]
-        if attribute.kind == "continuous" or len(graded) or column.max() >= most:
-            odd = graded[0] if len(graded) else column.max()
-            raise DataError(
-                f"structure.score={score} wants {wanted} only, but {attribute.name} is {attribute.kind} and has the "
-                f"value {odd:.3g}; use structure.score=auto"
-            )
 
 
 # --- the search -------------------------------------------------------------------------------------------------------

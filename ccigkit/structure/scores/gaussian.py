@@ -18,7 +18,7 @@ from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
 from ccigkit.causal.strengths import moments_of
 from ccigkit.structure.scores.base import Score
-from ccigkit.structure.tables import evenly, rounded
+from ccigkit.structure.tables import evenly, hard_labels, rounded
 
 Positions = npt.NDArray[np.int64]
 
@@ -170,12 +170,8 @@ class Curves(Blocks):
 
 def indicators(table: Table, penalty: float = 1.0) -> Blocks:
     """The score of mixed data: a column per attribute, one per category but the first for a categorical one."""
-    latents = table.latents
-    parts = [
-        column[:, None] == np.unique(column)[1:] if attribute.kind == "categorical" else column[:, None]
-        for column, attribute in zip(latents.T, table.attributes, strict=True)
-    ]
-    n, blocks = len(latents), _blocks([part.shape[1] for part in parts])
+    parts = _straight(table)
+    n, blocks = len(table.values), _blocks([part.shape[1] for part in parts])
 
     def features(rows: slice) -> Values:
         return np.column_stack([part[rows] for part in parts]).astype(np.float64)  # truths alone would add up to truths
@@ -184,37 +180,42 @@ def indicators(table: Table, penalty: float = 1.0) -> Blocks:
     return Blocks(moments, n, blocks, blocks, penalty, equivalent=True)
 
 
-def additive(latents: Values, penalty: float = 1.0) -> Blocks:
-    """The additive score of latents [n, d]: each attribute explained by cubic splines of its causes."""
-    n, size = latents.shape
-    splines = [Spline(column) for column in latents.T]
-    blocks = _blocks([spline.size for spline in splines], start=size)
+def additive(table: Table, penalty: float = 1.0) -> Blocks:
+    """The additive score: each attribute explained by cubic splines of its causes, or by what labels these have."""
+    parts, labels = _straight(table), hard_labels(table)
+    bent = [j for j, name in enumerate(table.names) if name not in labels]
+    n, heads = len(table.values), _blocks([part.shape[1] for part in parts])
+    numbers = np.column_stack([np.empty((n, 0)), *(parts[j] for j in bent)])
+    splines = [Spline(column) for column in numbers.T]
+    size = sum(map(len, heads))
+    curved = _blocks([spline.size for spline in splines], start=size)
 
-    def features(part: slice) -> Values:
-        return np.column_stack([latents[part], _smooth(latents[part], splines)])
+    def features(rows: slice) -> Values:
+        return np.column_stack([*(part[rows] for part in parts), _smooth(numbers[rows], splines)]).astype(np.float64)
 
-    moments = rounded(moments_of(features, n, size + sum(map(len, blocks))))
-    return Blocks(moments, n, _blocks([1] * size), _decorrelate(moments, blocks), penalty, equivalent=False)
+    moments = rounded(moments_of(features, n, size + sum(map(len, curved))))
+    blocks = dict(enumerate(heads)) | dict(zip(bent, _decorrelate(moments, curved), strict=True))
+    return Blocks(moments, n, heads, [*blocks.values()], penalty, equivalent=False)
 
 
-def curves(latents: Values, penalty: float = 1.0) -> Blocks:
-    """The additive score with what every two of the causes do together, for latents [n, d] of d up to MANY.
+def curves(table: Table, penalty: float = 1.0) -> Blocks:
+    """The additive score with what every two of the causes do together, for up to MANY attributes, all numbers.
 
-    The moments of so many columns take long, so of many rows it looks at some, evenly chosen. Beyond MANY: `additive`.
+    The moments of so many columns take long, so of many rows it looks at some, evenly chosen. Otherwise: `additive`.
     """
-    size = latents.shape[1]
-    if size > MANY:
-        return additive(latents, penalty)
+    size = len(table.names)
+    if size > MANY or hard_labels(table) or any(attribute.kind == "categorical" for attribute in table.attributes):
+        return additive(table, penalty)
     first, second = np.triu_indices(size, 1)
     width = size * (4 + KNOTS) + TOGETHER * len(first)
-    rows = rounded(evenly(latents, WORK // width**2))
+    rows = rounded(evenly(table.latents, WORK // width**2))
     splines = [Spline(column) for column in rows.T]
     blocks = _blocks([spline.size for spline in splines], start=size)
 
     def features(part: slice) -> Values:
-        shapes = _shapes(rows[part])
-        together = shapes[:, first, :, None] * shapes[:, second, None, :]
-        return np.column_stack([rows[part], _smooth(rows[part], splines), together.reshape(len(shapes), -1)])
+        bent = shapes(rows[part])
+        together = products(bent[:, np.stack([first, second])].swapaxes(1, 2))
+        return np.column_stack([rows[part], _smooth(rows[part], splines), together.reshape(len(bent), -1)])
 
     width = size + sum(map(len, blocks)) + TOGETHER * len(first)
     moments = rounded(moments_of(features, len(rows), width))
@@ -225,15 +226,23 @@ def curves(latents: Values, penalty: float = 1.0) -> Blocks:
     return Curves(moments, len(rows), _decorrelate(moments, blocks), pairs, penalty)
 
 
-def curved(latents: Values, penalty: float = 1.0) -> bool:
+def curved(table: Table, penalty: float = 1.0) -> bool:
     """Whether some attribute is explained better by a curve of one other than by a straight line, by BIC.
 
-    It takes a glance at the rows [n, d], evenly chosen.
+    It takes a glance at the rows, evenly chosen.
     """
-    rows = rounded(evenly(latents, GLANCE))
-    straight = Gaussian(np.cov(rows, rowvar=False).reshape(rows.shape[1], -1), len(rows), penalty)
-    bent = additive(rows, penalty)
+    glance = Table(table.attributes, evenly(table.values, GLANCE))
+    straight, bent = indicators(glance, penalty), additive(glance, penalty)
     return any((bent.additions(j, ()) > straight.additions(j, ())).any() for j in range(straight.size))
+
+
+def _straight(table: Table) -> list[Values]:
+    """[n, k] for each attribute: its latents, or of a categorical one which category but the first each row has."""
+    latents = rounded(table.latents)
+    return [
+        column[:, None] == np.unique(column)[1:] if attribute.kind == "categorical" else column[:, None]
+        for column, attribute in zip(latents.T, table.attributes, strict=True)
+    ]
 
 
 class Spline:
@@ -255,10 +264,16 @@ def _smooth(rows: Values, splines: Sequence[Spline]) -> Values:
     return np.column_stack([spline(column) for spline, column in zip(splines, rows.T, strict=True)])
 
 
-def _shapes(rows: Values) -> Values:
+def shapes(rows: Values) -> Values:
     """[m, d, 2], Legendre's first two polynomials of rows [m, d]; products of them tell what two causes do together."""
     inside = rows.clip(-WIDE, WIDE) / WIDE
     return np.stack([inside, (3 * inside**2 - 1) / 2], axis=2)
+
+
+def products(pairs: Values) -> Values:
+    """[..., 4], of the shapes of two causes [..., 2, 2] each of the one times each of the other."""
+    together: Values = pairs[..., 0, :, None] * pairs[..., 1, None, :]
+    return together.reshape(*together.shape[:-2], TOGETHER)
 
 
 def _decorrelate(moments: Matrix, blocks: Sequence[Positions]) -> list[Positions]:
