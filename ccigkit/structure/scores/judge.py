@@ -12,7 +12,7 @@ from scipy.stats import differential_entropy
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.strengths import Support
 from ccigkit.structure.scores.cells import Labels
-from ccigkit.structure.scores.gaussian import GLANCE, LEAST, Spline, products, shapes
+from ccigkit.structure.scores.gaussian import GLANCE, LEAST, RIDGE, Spline, products, shapes
 from ccigkit.structure.scores.labels import QNML, Logistic
 from ccigkit.structure.tables import evenly, hard_labels
 
@@ -71,7 +71,8 @@ class Judge:
         column = spread(self.columns[:, target])
         found: list[float] = []
         for design in self._designs(causes):
-            left = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+            moments = design.T @ design + RIDGE * self.n * np.eye(design.shape[1])
+            left = column - design @ np.linalg.solve(moments, design.T @ column)
             found.append(-self.n * float(differential_entropy(left)) - design.shape[1] * math.log(self.n) / 2)
         return max(found)
 
