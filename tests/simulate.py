@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ccigkit.attributes import Attribute, Kind, Table
@@ -81,3 +83,17 @@ def confounded(kind: Kind, seed: int = 0, n: int = 5000) -> Table:
         chances = [1 / (1 + np.exp(-1.5 * (cause + hidden))) for cause in (a, b)]
         columns = [a > 0, *(rng.random(n) < chance for chance in chances), b > 0]
     return Table.fit([Attribute(name, kind) for name in truth.names], np.stack(columns, axis=1).astype(float), truth)
+
+
+def intervened(truth: CausalGraph, each: int, targets: Sequence[tuple[str, ...]], seed: int = 0) -> Table:
+    """A linear Gaussian model of unit noise, so many rows without an intervention, and as many of each set of targets.
+
+    What is set is drawn anew in each row, whatever its causes are.
+    """
+    rng, sets = np.random.default_rng(seed), [(), *targets]
+    held = np.repeat([[name in group for name in truth.names] for group in sets], each, axis=0)
+    noise, values = rng.normal(size=held.shape), np.zeros(held.shape)
+    for name in truth.order:
+        j = truth.index(name)
+        values[:, j] = np.where(held[:, j], 1 + 2 * noise[:, j], noise[:, j] + values @ truth.strengths[:, j])
+    return Table.fit([Attribute(name, "continuous") for name in truth.names], values, truth, held)

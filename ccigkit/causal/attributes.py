@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["binary", "categorical", "continuous"]
 Values = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 Said = float | str  # a value as the table writes it: 30.5, 1 or "flat"
 Hard = Mapping[str, Said | Sequence[Said] | Tensor]  # what is set to what; a tensor holds codes
 KINDS: tuple[Kind, ...] = ("binary", "categorical", "continuous")
@@ -315,20 +316,30 @@ class Table:
     """Attribute values [n, d] in their own units, with the attributes that describe the columns.
 
     `truth` is the graph that made the data, where that is known; only the learner `known` and reports look at it.
+    `intervened` [n, d] is true where an attribute was set from outside in a row, whatever its causes were; None where
+    none was. `regimes` tells what may be learned from which rows.
     """
 
     attributes: Attributes
     values: Values
     truth: CausalGraph | None = None
+    intervened: Flags | None = None
 
     @classmethod
-    def fit(cls, attributes: Iterable[Attribute], values: npt.ArrayLike, truth: CausalGraph | None = None) -> Table:
+    def fit(
+        cls,
+        attributes: Iterable[Attribute],
+        values: npt.ArrayLike,
+        truth: CausalGraph | None = None,
+        intervened: npt.ArrayLike | None = None,
+    ) -> Table:
         """A table whose attributes take their ranges and scales from its own rows.
 
         Args:
             attributes: the columns; of each, name and kind.
             values: [n, d]; labels 0 and 1, categories as codes.
             truth: the graph that made the data, where it is known.
+            intervened: [n, d], which attributes were set from outside in which rows, by a perfect intervention.
 
         Raises:
             DataError: where a column is constant, missing values, or at odds with its kind.
@@ -344,7 +355,10 @@ class Table:
             raise DataError(f"a table of {len(given)} attributes must be [n, {len(given)}], got {list(columns.shape)}")
         if len(columns) < 2:
             raise DataError(f"a table needs at least two rows, got {len(columns)}")
-        return cls(Attributes(a.fitted(columns[:, j]) for j, a in enumerate(given)), columns, truth)
+        flags = None if intervened is None else np.asarray(intervened, dtype=bool)
+        if flags is not None and flags.shape != columns.shape:
+            raise DataError(f"what was set must be {list(columns.shape)} like the values, got {list(flags.shape)}")
+        return cls(Attributes(a.fitted(columns[:, j]) for j, a in enumerate(given)), columns, truth, _some(flags))
 
     @classmethod
     def of(cls, columns: Mapping[str, Sequence[float]]) -> Table:
@@ -377,7 +391,18 @@ class Table:
         """The same rows with the columns in another order."""
         at = [self.attributes.index(name) for name in names]
         truth = self.truth.reordered(names) if self.truth else None
-        return Table(Attributes(self.attributes[i] for i in at), self.values[:, at], truth)
+        intervened = None if self.intervened is None else self.intervened[:, at]
+        return Table(Attributes(self.attributes[i] for i in at), self.values[:, at], truth, intervened)
+
+    def taken(self, rows: Flags | npt.NDArray[np.int64]) -> Table:
+        """Some of the rows, in the ranges and on the scales of all of them."""
+        intervened = None if self.intervened is None else _some(self.intervened[rows])
+        return Table(self.attributes, self.values[rows], self.truth, intervened)
+
+
+def _some(flags: Flags | None) -> Flags | None:
+    """The flags, or None where none is true."""
+    return flags if flags is not None and flags.any() else None
 
 
 def infer_kind(values: Values) -> Kind:

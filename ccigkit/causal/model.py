@@ -14,6 +14,7 @@ from ccigkit.causal.effects import Effects, effects_of
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.interventions import Do, settled
+from ccigkit.causal.regimes import natural
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
@@ -80,18 +81,23 @@ class CausalModel(nn.Module):
     def fit(self, table: Table, *, seed: int = 0) -> CausalModel:
         """Fit strengths, mechanisms and noise to a table; returns the model itself.
 
+        Strengths are of all rows that left the effect to its causes, mechanisms and noise of those in which nothing was
+        set.
+
         Args:
             table: rows of the model's attributes, in its order.
             seed: seed of the descent.
 
         Raises:
-            DataError: where the table has other attributes, or too few rows.
+            DataError: where the table has other attributes, or too few rows, or none in which nothing was set.
         """
         if table.names != self.attributes.names:
             ours, theirs = (", ".join(names) for names in (self.attributes.names, table.names))
             raise DataError(f"the model is about {ours}, the table about {theirs}")
         self.structure.set_strengths(fit_strengths(table, self.graph.adjacency))
-        latents = torch.as_tensor(table.latents).float().to(self.scm.quantiles.device)
+        if not (rows := natural(table)).any():
+            raise DataError("something was set in every row: mechanisms are fitted to rows in which nothing was")
+        latents = torch.as_tensor(table.taken(rows).latents).float().to(self.scm.quantiles.device)
         with seeded(seed, latents.device):
             self.fit_mechanisms(latents)
         return self

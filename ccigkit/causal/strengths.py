@@ -10,6 +10,7 @@ import torch
 
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import Matrix
+from ccigkit.causal.regimes import left_alone
 from ccigkit.errors import DataError
 
 Support = npt.NDArray[np.bool_]
@@ -65,7 +66,8 @@ def fit_strengths(table: Table, support: Support) -> Matrix:
     """[d, d], the weights of each attribute's least-squares regression on its causes, on the latent scale.
 
     Latents have unit spread, so these are standardised coefficients (Wright's path coefficients). Where the causes are
-    collinear, they share the weight; an edge of the support is never given zero, which would remove it.
+    collinear, they share the weight; an edge of the support is never given zero, which would remove it. Rows in which
+    an attribute was set say nothing of its causes and are left out for it.
 
     >>> from ccigkit import Attribute, Table
     >>> table = Table.fit([Attribute(name, "continuous") for name in "ab"], [[0, 0], [1, 1], [0, 1], [1, 0], [1, 1]])
@@ -79,7 +81,13 @@ def fit_strengths(table: Table, support: Support) -> Matrix:
     Raises:
         DataError: where the table has no more rows than attributes.
     """
-    return regress(covariance(table), support)
+    if table.intervened is None:
+        return regress(covariance(table), support)
+    strengths = np.where(support, FAINT, 0.0)
+    for rows, effects in left_alone(table):
+        if len(rows.values) > len(table.names):
+            strengths[:, effects] = regress(covariance(rows), support)[:, effects]
+    return strengths
 
 
 def regress(moments: Matrix, support: Support) -> Matrix:

@@ -17,6 +17,7 @@ from ccigkit.causal.attributes import Table
 from ccigkit.causal.edges import written_pair
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.model import CausalModel
+from ccigkit.causal.regimes import left_alone, natural
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
@@ -59,12 +60,28 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
             stacklevel=2,
         )
     start = time.perf_counter()
-    found = learner.learn(table, knowledge)
+    found = learner.learn(learner.learnable(table), knowledge)
     hidden = found.confounded | knowledge.confounded
     graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
-    graph = replace(graph, notes=(*graph.notes, *cautions(graph), *doubts))
+    graph = replace(graph, notes=(*graph.notes, *unlearned(learner, table), *cautions(graph), *doubts))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
+
+
+def unlearned(learner: StructureLearner, table: Table) -> list[str]:
+    """A note on rows in which something was set and that the learner cannot use, or that teach it nothing."""
+    if table.intervened is None:
+        return []
+    rows, size = natural(table), len(table.names)
+    if not learner.uses_interventions:
+        kept = f"learned from the {rows.sum()} of {len(rows)} rows in which nothing was set"
+        return [f"{kept}, as {learner.name} cannot use the others; auto and boss can"]
+    left = {table.names[j]: len(some.values) for some, attributes in left_alone(table) for j in attributes}
+    return [
+        f"{name} was set in all rows but {count}: too few to say what causes it"
+        for name, count in left.items()
+        if count <= size
+    ]
 
 
 def cautions(graph: CausalGraph) -> list[str]:
@@ -83,7 +100,8 @@ def cautions(graph: CausalGraph) -> list[str]:
 def suspicions(graph: CausalGraph, table: Table, knowledge: Knowledge) -> list[str]:
     """A note for each pair with an arrow, required by nobody, that looks as if something hidden caused both.
 
-    Of many rows 50,000 are looked at. Of attributes that follow from each other nothing can be said.
+    Of many rows 50,000 are looked at, and only those in which nothing was set. Of attributes that follow from each
+    other nothing can be said.
     """
     try:
         pairs = suspected(graph, test_of(looked_at(table)))

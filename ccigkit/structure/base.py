@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, honours
+from ccigkit.causal.regimes import observed
 from ccigkit.component.component import Component
 
 
@@ -22,6 +23,8 @@ class StructureLearner(Component):
     wiring = ("names",)
     finds_hidden: ClassVar[bool] = False
     """Whether it looks for hidden common causes itself, so that nobody else need look for them in its graph."""
+    uses_interventions: ClassVar[bool] = False
+    """Whether it can tell rows in which an attribute was set from others, and so learn from all of them."""
 
     @abstractmethod
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
@@ -32,6 +35,14 @@ class StructureLearner(Component):
         Raises:
             GraphError, DataError: where the table or the knowledge cannot be learned from.
         """
+
+    def learnable(self, table: Table) -> Table:
+        """The rows that it can learn from: all, or those in which nothing was set.
+
+        Raises:
+            DataError: where there are none of those.
+        """
+        return table if self.uses_interventions else observed(table)
 
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:

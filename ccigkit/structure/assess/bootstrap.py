@@ -100,7 +100,7 @@ def bootstrap(
     """
     if samples < 1:
         raise ConfigError(f"a bootstrap needs at least one resample, got {samples}")
-    ordered = sorted_rows(by_skewness(table))
+    ordered = sorted_rows(by_skewness(learner.learnable(table)))
     found: list[Support] = []
     reasons: Counter[str] = Counter()
     task = Task(learner, ordered, knowledge, seed)
@@ -134,14 +134,16 @@ def consent(arrows: Matrix) -> Matrix:
 
 
 def sorted_rows(table: Table) -> Table:
-    """The same table, its rows in an order that only their values decide."""
-    return Table(table.attributes, table.values[np.lexsort(table.values.T[::-1])], table.truth)
+    """The same table, its rows in an order that only what they hold decides."""
+    keys = table.values if table.intervened is None else np.column_stack([table.values, table.intervened])
+    return table.taken(np.lexsort(keys.T[::-1]))
 
 
 def resample(table: Table, seed: int, number: int) -> Table:
     """As many rows as the table has, drawn with replacement, fitted anew."""
     rows = np.random.default_rng([seed, number]).integers(len(table.values), size=len(table.values))
-    return Table.fit(table.attributes, table.values[rows], table.truth)
+    drawn = table.taken(rows)
+    return Table.fit(drawn.attributes, drawn.values, drawn.truth, drawn.intervened)
 
 
 # --- workers ----------------------------------------------------------------------------------------------------------

@@ -11,12 +11,17 @@ from ccigkit.causal.strengths import Support
 from ccigkit.structure.tables import listed, project
 
 
-def with_class(graph: CausalGraph, knowledge: Knowledge) -> CausalGraph:
+def with_class(graph: CausalGraph, knowledge: Knowledge, apart: Support | None = None) -> CausalGraph:
     """The graph, with a note on the edges whose direction neither the data nor the knowledge settle.
 
-    That holds for a graph found by a score or a test that treats all members of an equivalence class alike.
+    That holds for a graph found by a score or a test that treats all members of an equivalence class alike. Two that
+    are set `apart` [d, d], in some row the one without the other, show by that which causes which (the interventional
+    equivalence class; Hauser and Bühlmann, 2012, theorem 10).
     """
-    _, undirected = completed(graph.adjacency, knowledge.allowed(graph.names))
+    allowed = knowledge.allowed(graph.names)
+    if apart is not None:
+        allowed &= ~(graph.adjacency & apart).T
+    _, undirected = completed(graph.adjacency, allowed)
     if not undirected.any():
         return graph
     chosen = listed(graph.adjacency & undirected, graph.names)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, find_cycle, reachability, topological_order
+from ccigkit.causal.regimes import observed
 from ccigkit.causal.strengths import covariance
 from ccigkit.errors import DataError
 from ccigkit.structure.scores.independence import Independence, Stratified, fitting
@@ -106,7 +107,7 @@ def falsify(
     0.1 strong to contradict. As a graph may claim much that is false and still be better than none, the same is counted
     for the graph with its names shuffled: Eulig, Mastakouri, Blöbaum, Hardt and Janzing (2023), "Toward falsifying
     causal graphs using a permutation-based test". Of many rows 50,000 are looked at, and large graphs are shuffled less
-    often.
+    often. Rows in which something was set say nothing of these independences and are left out.
 
     Args:
         graph: the graph to be held to the table.
@@ -117,7 +118,7 @@ def falsify(
         mend: whether to look for what would mend most.
 
     Raises:
-        DataError: where the table has no more rows than attributes, or attributes that follow from each other.
+        DataError: where the table has no more such rows than attributes, or attributes that follow from each other.
     """
     graph = graph.reordered(table.names)
     table = looked_at(table)
@@ -132,15 +133,21 @@ def falsify(
 
 def in_a_line(graph: CausalGraph, table: Table) -> str:
     """What a table says of a graph in one line, and soon: few rows are looked at, and few shuffles made."""
-    few = replace(table, values=evenly(table.values, GLANCE))
     try:
+        rows = observed(table)
+        few = replace(rows, values=evenly(rows.values, GLANCE))
         return falsify(graph, few, shuffles=SHUFFLES, mend=False).line()
     except DataError as reason:
         return f"whether the graph is false cannot be tested: {reason}"
 
 
 def looked_at(table: Table) -> Table:
-    """The table, or 50,000 of its rows, evenly chosen, where there are more."""
+    """The rows in which nothing was set, or 50,000 of them, evenly chosen, where there are more.
+
+    Raises:
+        DataError: where there are none.
+    """
+    table = observed(table)
     return replace(table, values=evenly(table.values, ROWS)) if len(table.values) > ROWS else table
 
 

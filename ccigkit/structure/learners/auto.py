@@ -26,6 +26,7 @@ class Auto(StructureLearner):
     """
 
     name = "auto"
+    uses_interventions = True
 
     def __init__(self, names: tuple[str, ...], *, seed: Annotated[Seed, Ge(0)] = 0) -> None:
         self.names, self.seed = names, seed

@@ -10,6 +10,7 @@ from annotated_types import Ge
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, reachability, topological_order
+from ccigkit.causal.regimes import set_apart
 from ccigkit.causal.strengths import Support, covariance, regress
 from ccigkit.component.options import Natural, Positive, Seed
 from ccigkit.structure.assess.equivalence import with_class
@@ -48,6 +49,7 @@ class Boss(StructureLearner):
     """
 
     name = "boss"
+    uses_interventions = True
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class Boss(StructureLearner):
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
         graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
-        return with_class(graph, knowledge) if score.equivalent else graph
+        return with_class(graph, knowledge, set_apart(table)) if score.equivalent else graph
 
 
 # --- the search -------------------------------------------------------------------------------------------------------

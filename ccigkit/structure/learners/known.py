@@ -21,6 +21,7 @@ class Known(StructureLearner):
     """
 
     name = "known"
+    uses_interventions = True
 
     def __init__(self, names: tuple[str, ...], *, graph: str = "") -> None:
         self.names, self.given = names, graph

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from ccigkit.causal.attributes import Table
+from ccigkit.causal.regimes import natural, observed
 from ccigkit.causal.strengths import Support, covariance
 from ccigkit.errors import DataError
 from ccigkit.structure.scores.base import Score
@@ -16,16 +18,18 @@ from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import Gaussian, curved, curves, indicators
 from ccigkit.structure.scores.judge import Judge
 from ccigkit.structure.scores.labels import QNML, BDeu, Logistic
+from ccigkit.structure.scores.regimes import ByRegime
 from ccigkit.structure.tables import hard_labels, rounded
 
 ScoreName = Literal["gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
 
+ENOUGH = 100  # rows in which nothing was set, from which on they alone tell which score suits
 CLOSE = 1e-3  # nats that count as none
 FEW = 20  # labels up to which the logistic score comes into question; with more of them it takes long
 
 
 def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0) -> Score:
-    """A score of a table.
+    """A score of a table; each attribute is explained in the rows in which it was not set.
 
     Args:
         name: of the score.
@@ -36,6 +40,12 @@ def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0)
     Raises:
         DataError: where the table has attributes that the score does not take.
     """
+    plain = partial(_plain, name, penalty=penalty, sample=sample)
+    return plain(table) if table.intervened is None else ByRegime(table, plain)
+
+
+def _plain(name: ScoreName, table: Table, penalty: float, sample: float) -> Score:
+    """A score of all rows of a table."""
     match name:
         case "spline":
             return curves(table, penalty / 2)
@@ -65,24 +75,37 @@ class Choice:
 def choose(table: Table, penalty: float, find: Callable[[Score], Support]) -> Choice:
     """Of the scores that come into question for the kinds of the attributes, the one whose graph is judged best.
 
+    Kinds and judgement are those of the rows in which nothing was set.
+
     Args:
         table: the rows.
         penalty: of a parameter, in units of BIC's.
         find: the graph [d, d] that a search finds by a score.
     """
-    names = suited(table, penalty)
+    typical = _typical(table)
+    names = suited(typical, penalty)
     scores = {name: score_of(name, table, penalty) for name in names}
     graphs = {name: find(score) for name, score in scores.items()}
     if len(names) == 1:
         (name,) = names
         why = "straight lines explain the attributes as well as curves would"
     else:
-        judge = Judge(table)
+        judge = Judge(typical)
         name, other = sorted(names, key=lambda name: -judge.total(graphs[name]))
         gain = judge.total(graphs[name]) - judge.total(graphs[other])
         better = f"better than that of {other} by {gain:.0f} nats" if gain > CLOSE else f"as well as that of {other}"
         why = f"its graph explains the attributes {better}"
     return Choice(scores[name], graphs[name], f"score {name}: {why}")
+
+
+def _typical(table: Table) -> Table:
+    """The rows in which nothing was set, where there are enough of them and every attribute varies there; else all."""
+    if natural(table).sum() < ENOUGH:
+        return table
+    try:
+        return observed(table)
+    except DataError:
+        return table
 
 
 def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
