@@ -14,7 +14,7 @@ from ccigkit.causal.effects import Effects, effects_of
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.interventions import Do, settled
-from ccigkit.causal.regimes import natural
+from ccigkit.causal.regimes import undisturbed
 from ccigkit.causal.scm.base import SCM, Intervention
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
@@ -95,9 +95,7 @@ class CausalModel(nn.Module):
             ours, theirs = (", ".join(names) for names in (self.attributes.names, table.names))
             raise DataError(f"the model is about {ours}, the table about {theirs}")
         self.structure.set_strengths(fit_strengths(table, self.graph.adjacency))
-        if not (rows := natural(table)).any():
-            raise DataError("something was set in every row: mechanisms are fitted to rows in which nothing was")
-        latents = torch.as_tensor(table.taken(rows).latents).float().to(self.scm.quantiles.device)
+        latents = torch.as_tensor(undisturbed(table).latents).float().to(self.scm.quantiles.device)
         with seeded(seed, latents.device):
             self.fit_mechanisms(latents)
         return self

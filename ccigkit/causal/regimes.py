@@ -39,6 +39,23 @@ def natural(table: Table) -> Flags:
     return np.asarray(~table.intervened.any(axis=1))
 
 
+def undisturbed(table: Table) -> Table:
+    """The rows in which nothing was set, on the scales of the whole table.
+
+    Raises:
+        DataError: where there are fewer than two.
+    """
+    if table.intervened is None:
+        return table
+    rows = natural(table)
+    if rows.sum() < 2:
+        raise DataError(
+            f"something was set in {(~rows).sum()} of {len(rows)} rows, and this needs rows in which nothing was; only "
+            "the structure learners auto and boss need none"
+        )
+    return table.taken(rows)
+
+
 def observed(table: Table) -> Table:
     """The rows in which nothing was set, fitted and standardised like any table.
 
@@ -47,13 +64,7 @@ def observed(table: Table) -> Table:
     """
     if table.intervened is None:
         return table
-    rows = natural(table)
-    if rows.sum() < 2:
-        raise DataError(
-            f"something was set in {(~rows).sum()} of {len(rows)} rows, and this needs rows in which nothing was; of "
-            "the structure learners auto and boss need none"
-        )
-    return Table.fit(table.attributes, table.values[rows], table.truth)
+    return Table.fit(table.attributes, undisturbed(table).values, table.truth)
 
 
 def set_apart(table: Table) -> Flags:

@@ -192,7 +192,8 @@ def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[T
     """The table that a graph is asked of, with its true graph where there is one, and what is known of it."""
     if request.path is not None:
         options = config["data"].options
-        table = read_table(request.path, options["attributes"], options["kinds"], options["missing"])
+        given = (options[name] for name in ("attributes", "kinds", "missing", "interventions"))
+        table = read_table(request.path, *given)
         known = Knowledge()
         say(console, f"{request.path}: {len(table.values)} rows; {describe_kinds(table.attributes)}")
     else:

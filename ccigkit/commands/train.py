@@ -14,6 +14,7 @@ from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.inputs import Inputs
 from ccigkit.causal.model import CausalModel
+from ccigkit.causal.regimes import undisturbed
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.commands.graph import learn_graph
@@ -161,7 +162,7 @@ def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -
     parts = Assembly(config.choices, given)
     causal = CausalModel(table.attributes, choose_structure(config.train.schedule, learned), parts["scm"])
     model = CausalImageModel(causal, parts["image"], parts["placement"], frame=data.frame).to(device)
-    parts["model"], parts["latents"] = model, torch.as_tensor(table.latents).float().to(device)
+    parts["model"], parts["latents"] = model, torch.as_tensor(undisturbed(table).latents).float().to(device)
     return model, parts["objective"]
 
 

@@ -17,6 +17,7 @@ from ccigkit.data.files.cells import Missing, read_attributes, unfit
 from ccigkit.data.files.columns import Columns, describe_kinds, is_table, joined, read_columns, written
 from ccigkit.data.files.crops import Preset
 from ccigkit.data.files.folder import FileData, Rows
+from ccigkit.data.files.intervened import Interventions, columns_of, read_intervened
 from ccigkit.data.files.matching import match_images
 from ccigkit.data.files.parquet import ParquetImages, image_columns, parquet_blocks, parquet_files, parts_by_file
 from ccigkit.data.files.sources import FOREIGN, PARTS, SUFFIXES, ImageFiles, Images, Names
@@ -43,6 +44,8 @@ class ImageTable(FileData):
         image: the column that names the image; empty to look for it.
         split: the column that says train, valid or test; empty for one named split or partition, if there is one; none
             to draw one.
+        interventions: what says which attributes were set from outside in a row: a column of their names (a;b, or
+            nothing), or columns of 0 and 1, {column = "attribute"}.
         missing: whether a row with a hole in an attribute is an error (refuse) or is dropped (drop).
         size: height and width of the images, in pixels.
         crop: what is cut out before resizing: the largest central square, one of so many pixels a side, or a paper's
@@ -65,6 +68,7 @@ class ImageTable(FileData):
         kinds: dict[str, SaidKind] = {},  # noqa: B006
         image: str = "",
         split: str = "",
+        interventions: Interventions = "",
         missing: Missing = "refuse",
         size: Count = 64,
         crop: Preset | int = "square",
@@ -77,10 +81,11 @@ class ImageTable(FileData):
         super().__init__(root, size, crop, limit, on_bad, cache, share_test, seed)
         sheet = _read(self.place("the images"), labels, image)
         splits = _splits(sheet, split)
-        for name in (*attributes, *kinds, *filter(None, [splits])):
+        for name in (*attributes, *kinds, *columns_of(interventions), *filter(None, [splits])):
             if name not in sheet.columns:
                 raise DataError(f"{sheet.path}: {one_of('column', name, sheet.columns)}")
-        others = {name: cells for name, cells in sheet.columns.items() if name not in ("", sheet.image, splits)}
+        spoken_for = ("", sheet.image, splits, *columns_of(interventions))
+        others = {name: cells for name, cells in sheet.columns.items() if name not in spoken_for}
         unfits = {} if attributes else _unfits({n: cells for n, cells in others.items() if n not in kinds}, missing)
         left_out = ", ".join(f"{name} ({why})" for name, why in unfits.items())
         chosen = attributes or [name for name in others if name not in unfits]
@@ -91,13 +96,16 @@ class ImageTable(FileData):
         self.attributes = tuple(Attributes(reading.attributes))
         parts = _parts(sheet, splits)
         kept = None if parts is None else parts[reading.kept]
-        self._found = Rows(sheet.images, sheet.names[reading.kept], reading.values, kept)
+        setting = read_intervened(sheet.columns, chosen, interventions, reading.kept, sheet.path)
+        names, intervened = sheet.names[reading.kept], setting.intervened
+        self._found = Rows(sheet.images, names, reading.values, kept, intervened=intervened)
         said = [
             f"{sheet.path}: {len(self._found.names)} images",
             describe_kinds(self.attributes),
             *sheet.said,
             *_said_of(kept, splits),
             *reading.said,
+            *setting.said,
             *([f"not taken: {left_out}"] if left_out else []),
         ]
         if any("has empty cells" in why for why in unfits.values()):

@@ -51,7 +51,7 @@ class Objective(Component):
     def __init__(self, model: CausalImageModel, discriminator: Discriminator, latents: Tensor) -> None:
         self.model = model
         self.discriminator = discriminator
-        self.latents = latents  # the whole training table [n, d] on the latent scale
+        self.latents = latents  # [n, d], of the training rows in which nothing was set
 
     @abstractmethod
     def phases(self) -> list[Phase]:

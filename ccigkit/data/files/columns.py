@@ -23,6 +23,7 @@ from ccigkit.data.files.cells import (
     read_attributes,
     words_of,
 )
+from ccigkit.data.files.intervened import Interventions, columns_of, read_intervened
 from ccigkit.data.files.parquet import parquet_blocks
 from ccigkit.data.files.spelling import DRESSED
 from ccigkit.data.files.text import Form, form_of, refuse_headless, text_rows
@@ -129,6 +130,7 @@ def read_table(
     attributes: Sequence[str] = (),
     kinds: Mapping[str, SaidKind] = MappingProxyType({}),
     missing: Missing = "refuse",
+    interventions: Interventions = "",
 ) -> Table:
     """A bare table of attributes, without images, from a .csv, .tsv (or .gz of these) or .parquet file.
 
@@ -138,6 +140,8 @@ def read_table(
             texts, which a warning names.
         kinds: kinds of attributes, where the inferred ones are wrong.
         missing: whether rows with holes are refused or dropped.
+        interventions: a column that names what was set from outside in each row (`a;b`, or nothing), or columns of 0
+            and 1, {column: attribute}; empty where nothing was set.
 
     Raises:
         DataError: where the file cannot be read, or a column has holes, is constant or has cells of another kind.
@@ -148,23 +152,25 @@ def read_table(
     columns = {name: cells for name, cells in columns.items() if name or not holes(cells).all()}
     if not columns or not any(map(len, columns.values())):
         raise DataError(f"{path} has no rows")
-    for name in (*attributes, *kinds):
+    for name in (*attributes, *kinds, *columns_of(interventions)):
         if name not in columns:
             raise DataError(f"{path}: {one_of('column', name, columns)}")
+    others = {name: cells for name, cells in columns.items() if name not in columns_of(interventions)}
     apart = (
         {}
         if attributes
-        else {n: why for n, cells in columns.items() if n not in kinds and (why := _apart(n, cells, missing))}
+        else {n: why for n, cells in others.items() if n not in kinds and (why := _apart(n, cells, missing))}
     )
-    chosen = list(attributes) or [name for name in columns if name not in apart]
+    chosen = list(attributes) or [name for name in others if name not in apart]
     left_out = ", ".join(f"{name!r} ({why})" for name, why in apart.items())
     if not chosen:
         alone = "; columns are parted by commas, semicolons, tabs or bars" if len(columns) == 1 else ""
         raise DataError(f"{path}: no column can be an attribute: {left_out}{alone}")
     form = written(path)
     reading = read_attributes(columns, chosen, kinds, missing, path, semicolons=form.delimiter == ";")
-    table = Table.fit(reading.attributes, reading.values)
-    said = [*form.said, *reading.said, *([f"not taken: {left_out}"] if left_out else [])]
+    setting = read_intervened(columns, chosen, interventions, reading.kept, path)
+    table = Table.fit(reading.attributes, reading.values, intervened=setting.intervened)
+    said = [*form.said, *reading.said, *setting.said, *([f"not taken: {left_out}"] if left_out else [])]
     if said:
         warnings.warn(f"{path}: {'; '.join(said)}", stacklevel=2)
     return table

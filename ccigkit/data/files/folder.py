@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ccigkit.causal.attributes import Table, Values
+from ccigkit.causal.attributes import Flags, Table, Values
 from ccigkit.data.base import DataModule, Split, SplitName
 from ccigkit.data.files.cache import OnBad, cached_images
 from ccigkit.data.files.crops import Preset, View, choose_crop
@@ -33,12 +33,14 @@ class Rows:
     values: Values
     parts: Names | None = None
     groups: Names | None = None
+    intervened: Flags | None = None  # [n, d], which attributes were set from outside
 
     def taken(self, at: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Rows:
         """Some of the rows."""
         parts = None if self.parts is None else self.parts[at]
         groups = None if self.groups is None else self.groups[at]
-        return Rows(self.images, self.names[at], self.values[at], parts, groups)
+        intervened = None if self.intervened is None else self.intervened[at]
+        return Rows(self.images, self.names[at], self.values[at], parts, groups, intervened)
 
 
 class FileData(DataModule):
@@ -76,9 +78,8 @@ class FileData(DataModule):
 
     def load(self, split: SplitName) -> Split:
         """The images and attributes of one split, in the order of the labels; decoded at the first call only."""
-        rows = self._split(split)
-        images, kept = cached_images(rows.images, rows.names.tolist(), self.view, on_bad=self.on_bad, folder=self.cache)
-        return Split(images, rows.values[kept])
+        images, rows = self._decoded(split)
+        return Split(images, rows.values)
 
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """Training begins: what is wrong with the test images, which it ends with, is to be known now."""
@@ -87,8 +88,14 @@ class FileData(DataModule):
 
     def table(self) -> Table:
         """The training split's attributes, without a look at the images, unless bad ones drop out of the split."""
-        values = self.load("train").values if self.on_bad == "skip" else self._split("train").values
-        return Table.fit(self.attributes, values, self.truth)
+        rows = self._decoded("train")[1] if self.on_bad == "skip" else self._split("train")
+        return Table.fit(self.attributes, rows.values, self.truth, rows.intervened)
+
+    def _decoded(self, split: SplitName) -> tuple[Tensor, Rows]:
+        """The images [n, c, h, w] of one split that can be read, and their rows."""
+        rows = self._split(split)
+        images, kept = cached_images(rows.images, rows.names.tolist(), self.view, on_bad=self.on_bad, folder=self.cache)
+        return images, rows.taken(kept)
 
     @cached_property
     def _rows(self) -> Rows:
