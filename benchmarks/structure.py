@@ -6,9 +6,10 @@
     python benchmarks/structure.py --methods ccigkit:boss --again   # one learner anew, everywhere
     python benchmarks/structure.py --only-write                     # table and plot from what is there
     python benchmarks/structure.py --claims field --only-write --summary  # class distances, method by network
+    python benchmarks/structure.py --claims sachs-observed sachs-discrete sachs-all --seeds 0 --sachs FOLDER
 
 Known networks are sampled once each, into the folder of --tables. They are read from the folder of --networks, of files
-such as alarm.bif.gz, or else downloaded by pgmpy.
+such as alarm.bif.gz, or else downloaded by pgmpy. The proteins of Sachs et al. are read from the folder of --sachs.
 
 Every run (method, cell, seed) is a process of its own with one thread, so that no crash, import or memory of one
 touches another. Runs are sequential and interleaved: for each seed, for each cell, all methods, beginning with another
@@ -32,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structure_data import NETWORKS, TABLES, Cell, parse_cell
+from structure_data import NETWORKS, SACHS, TABLES, Cell, Network, parse_cell
 
 ROOT = Path(__file__).parents[1]
 ONE = Path(__file__).with_name("structure_one.py")
@@ -71,6 +72,11 @@ PEERS_ON_NETWORKS = (
     *(f"pgmpy:ges:score={score}" for score in ("bdeu,ess=10", "bdeu,ess=1", "bic-d")),
     "pgmpy:pc",
     "gcastle:pc:ci_test=chi2",
+)
+PEERS_ON_PROTEINS = (
+    *ORDER_PEERS,
+    *("causal-learn:ges", "causal-learn:ges:lambda=1", "causal-learn:pc", "causal-learn:pc:alpha=0.05"),
+    "gcastle:notears",
 )
 LOOKED_AT = ("cancer", "earthquake", "survey", "asia", "sachs", "child", "insurance", "alarm")
 HELD_OUT = ("hepar2", "hailfinder", "win95pts", "water", "mildew", "barley", "pathfinder", "andes")
@@ -166,6 +172,40 @@ CLAIMS = {
         OURS_ON_NETWORKS,
         PEERS_ON_NETWORKS,
     ),
+    "sachs-observed": Claim(
+        "Proteins, only activated",
+        ("sachs-observed-e17", "sachs-observed-e20"),
+        ("ccigkit:auto", "ccigkit:boss:score=gaussian", "ccigkit:pc"),
+        PEERS_ON_PROTEINS,
+    ),
+    "sachs-discrete": Claim(
+        "Proteins, in three levels, of nine conditions",
+        ("sachs-discrete-e17", "sachs-discrete-e20"),
+        ("ccigkit:auto", "ccigkit:auto:interventions=true", "ccigkit:pc"),
+        PEERS_ON_NETWORKS,
+    ),
+    "sachs-all": Claim(
+        "Proteins, of nine conditions",
+        ("sachs-all-e17", "sachs-all-e20"),
+        (
+            *("ccigkit:auto", "ccigkit:auto:interventions=true", "ccigkit:auto:conditions=true"),
+            "ccigkit:auto:interventions=true,conditions=true",
+            *("ccigkit:boss:score=gaussian", "ccigkit:boss:score=gaussian,interventions=true", "ccigkit:pc"),
+        ),
+        (
+            *PEERS_ON_PROTEINS,
+            *(
+                "causal-learn:pc:conditions=true",
+                "causal-learn:boss:conditions=true",
+                "causal-learn:grasp:conditions=true",
+            ),
+            *(
+                "gies:gies:interventions=true",
+                "gies:gies:conditions=true",
+                "gies:gies:interventions=true,conditions=true",
+            ),
+        ),
+    ),
     "field-many": Claim(
         "Known networks, 50,000 rows",
         tuple(f"{name}-n50000" for name in ("child", "insurance", "alarm", "hepar2")),
@@ -193,9 +233,13 @@ def main() -> None:
     parser.add_argument(
         "--networks", type=Path, help=f"a folder of files such as alarm.bif.gz; ${NETWORKS}, or pgmpy's"
     )
+    parser.add_argument(
+        "--sachs", type=Path, help=f"the folder real/sachs of cmu-phil/example-causal-datasets; ${SACHS}"
+    )
     parser.add_argument("--summary", action="store_true", help="print class distances and CPU seconds, write no page")
     given = parser.parse_args()
-    os.environ.update({key: str(path) for key, path in ((TABLES, given.tables), (NETWORKS, given.networks)) if path})
+    places = ((TABLES, given.tables), (NETWORKS, given.networks), (SACHS, given.sachs))
+    os.environ.update({key: str(path) for key, path in places if path})
     records: list[Record] = json.loads(given.records.read_text()) if given.records.exists() else []
     if not given.only_write:
         plan = list(runs([CLAIMS[claim] for claim in given.claims], given.cells, given.methods, given.seeds))
@@ -407,7 +451,7 @@ def order(cell: str) -> tuple[str, int, int, str]:
     parsed = parse_cell(cell)
     if isinstance(parsed, Cell):
         return parsed.model, parsed.d, parsed.n, parsed.scale
-    return "network", 0, parsed.n, parsed.name
+    return ("network", 0, parsed.n, parsed.name) if isinstance(parsed, Network) else ("proteins", 0, 0, cell)
 
 
 def plot(records: Sequence[Record], path: Path) -> None:

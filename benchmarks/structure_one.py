@@ -20,9 +20,8 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from structure_data import Cell, Edges, Matrix, Network, draw, parse_cell
+from structure_data import PROTEINS, REAGENTS, AnyCell, Edges, Matrix, Sachs, draw, parse_cell
 
-AnyCell = Cell | Network
 Learn = Callable[[Matrix], Any]  # rows [n, d] to edges [d, d], nonzero where row causes column; both ways: undirected
 
 
@@ -32,7 +31,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
     package, learner, options = parse_method(method)
     learn = FACTORIES[package](learner, options, cell)
-    if package in ("ccigkit", "causal-learn", "pgmpy") or learner == "pc":
+    if package in ("ccigkit", "causal-learn", "pgmpy", "gies") or learner == "pc":
         learn(cell.tiny())
     else:
         step_once()
@@ -117,14 +116,19 @@ def shd(a: Edges, b: Edges) -> int:
 
 
 def ccigkit_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
-    """One of ours, on a table of these rows."""
+    """One of ours, on a table of these rows; `interventions` and `conditions` of proteins are explained below."""
     from ccigkit.causal.graph import Knowledge
     from ccigkit.component.registry import build
 
+    told = {key: options.pop(key, False) for key in ("interventions", "conditions")}
+
     def learn(rows: Matrix) -> Any:
-        table = tabled(rows, cell)
+        table, roots = tabled(rows, cell), []
+        if isinstance(cell, Sachs) and rows.shape[1] == len(PROTEINS):
+            table, roots = with_experiment(table, cell, **told)
         learner = build("structure", {"name": name, **options}, {"names": table.names})
-        return learner.learn(table, Knowledge()).adjacency
+        d = rows.shape[1]
+        return learner.learn(learner.learnable(table), Knowledge(roots=frozenset(roots))).adjacency[:d, :d]
 
     return learn
 
@@ -136,8 +140,28 @@ def tabled(rows: Matrix, cell: AnyCell) -> Any:
     return Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(cell.kinds_of(rows))], rows)
 
 
+def with_experiment(table: Any, cell: Sachs, *, interventions: bool, conditions: bool) -> tuple[Any, list[str]]:
+    """The table of proteins, told what was set in which rows, and beside it a column per reagent; and those columns.
+
+    So what a reagent does beside setting its target is an effect of its column, which nothing causes.
+    """
+    from ccigkit.causal.attributes import Attribute, Table
+
+    attributes, values, held, roots = list(table.attributes), table.values, None, []
+    if interventions:
+        held = cell.intervened()
+    if conditions:
+        given, roots = cell.conditions(), list(REAGENTS)
+        attributes, values = [*attributes, *(Attribute(name, "binary") for name in roots)], np.hstack([values, given])
+        held = None if held is None else np.hstack([held, np.zeros_like(given)])
+    return Table.fit(attributes, values, intervened=held), roots
+
+
 def causal_learn_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
-    """PC, GES, GRaSP or BOSS; `lambda` is a parameter's penalty in their BIC; `directed=ours` is explained below."""
+    """PC, GES, GRaSP or BOSS; `lambda` is a parameter's penalty in their BIC; `directed=ours` is explained below.
+
+    `conditions` gives it the reagents' columns, too, of which it cannot be told that nothing causes them.
+    """
     from causallearn.search.ConstraintBased.PC import pc
     from causallearn.search.PermutationBased.BOSS import boss
     from causallearn.search.PermutationBased.GRaSP import grasp
@@ -147,6 +171,9 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: AnyCell) -> L
     penalties = {"lambda_value": options["lambda"]} if "lambda" in options else None
 
     def learn(rows: Matrix) -> Any:
+        d = rows.shape[1]
+        if options.get("conditions") and isinstance(cell, Sachs) and d == len(PROTEINS):
+            rows = np.hstack([rows, cell.conditions()])
         if name == "pc":
             test = options.get("test", "gsq" if "continuous" not in cell.kinds_of(rows) else "fisherz")
             marks = pc(rows, options.get("alpha", 0.01), test, show_progress=False).G.graph
@@ -154,7 +181,7 @@ def causal_learn_learner(name: str, options: dict[str, Any], cell: AnyCell) -> L
             marks = ges(rows, score, parameters=penalties)["G"].graph
         else:
             marks = {"boss": boss, "grasp": grasp}[name](rows, score, parameters=penalties, verbose=False).graph
-        return (marks == -1) & (marks.T != 0)  # [i, j] == -1 is a tail at i: i -> j, or i - j where both are
+        return ((marks == -1) & (marks.T != 0))[:d, :d]  # [i, j] == -1 is a tail at i: i -> j, or i - j where both are
 
     return directed_by_us(learn, cell) if options.get("directed") == "ours" else learn
 
@@ -231,12 +258,35 @@ def pgmpy_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
     return learn
 
 
+def gies_learner(name: str, options: dict[str, Any], cell: AnyCell) -> Learn:
+    """GIES, of numbers in environments, each with means of its own: as many as there are sets of targets, or reagents.
+
+    With `conditions` each reagent is an environment, with `interventions` it is told what was set there.
+    """
+    import gies
+
+    def learn(rows: Matrix) -> Any:
+        held = np.zeros((len(rows), rows.shape[1]), dtype=bool)
+        apart = held
+        if isinstance(cell, Sachs) and rows.shape[1] == len(PROTEINS):
+            held = cell.intervened() if options.get("interventions") else held
+            apart = cell.conditions() if options.get("conditions") else held
+        _, of = np.unique(apart, axis=0, return_inverse=True)
+        environments = [of == each for each in range(of.max() + 1)]
+        targets = [np.flatnonzero(held[each].all(axis=0)).tolist() for each in environments]
+        found, _ = gies.fit_bic([rows[each] for each in environments], targets)
+        return found
+
+    return learn
+
+
 FACTORIES: dict[str, Callable[[str, dict[str, Any], AnyCell], Learn]] = {
     "ccigkit": ccigkit_learner,
     "causal-learn": causal_learn_learner,
     "gcastle": gcastle_learner,
     "dagma": dagma_learner,
     "pgmpy": pgmpy_learner,
+    "gies": gies_learner,
 }
 
 
