@@ -184,3 +184,39 @@ def test_a_run_is_a_process_that_says_what_it_found_or_why_not(benchmark: Module
     assert (
         "unknown structure 'nothing'" in benchmark.measure(("ccigkit:nothing", "linear-d4-n200-std", 0), 300)["error"]
     )
+
+
+def test_proteins_are_read_with_what_was_set(
+    benchmark: ModuleType, data: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("data", "ground.truth"):
+        (tmp_path / folder).mkdir()
+    rng, names = np.random.default_rng(0), (*data.PROTEINS, "cd3_cd28", *data.REAGENTS)
+    conditions = np.repeat(np.eye(9), 60, axis=0)  # nothing, then each reagent
+    conditions[:, 0] = 1 - conditions[:, 7:].sum(axis=1)
+    rows = np.hstack([rng.normal(size=(540, 11)), conditions])
+    large = tmp_path / "data/sachs.2005.continuous.discrete.experimental.mixed.maximum.2.txt"
+    np.savetxt(large, rows, header=" ".join(names), comments="")
+    np.savetxt(
+        tmp_path / "data/sachs.2005.discrete.txt", rng.integers(1, 4, (5400, 11)), fmt="%d", header="x", comments=""
+    )
+    edges = [
+        f"{n}. {a} --> {b}" for n, (a, b) in enumerate(zip(names[:10] * 2, names[1:11] + names[2:12], strict=True))
+    ]
+    (tmp_path / "ground.truth/sachs.2005.ground.truth.graph.txt").write_text("Graph Edges:\n" + "\n".join(edges))
+    monkeypatch.setenv(data.SACHS, str(tmp_path))
+    every, observed, levels = (data.parse_cell(f"sachs-{name}-e17") for name in ("all", "observed", "discrete"))
+    found, truth = data.draw(every, 0)
+    np.testing.assert_allclose(found, rows[:, :11])
+    assert truth.sum() == 17
+    assert data.draw(observed, 0)[0].shape == (60, 11)
+    assert not observed.intervened().any()
+    held = every.intervened()
+    assert {name: int(column.sum()) for name, column in zip(data.PROTEINS, held.T, strict=True) if column.any()} == (
+        {"akt": 60, "pkc": 120, "pip2": 60, "mek": 60, "pip3": 60, "pka": 60}
+    )
+    assert held[60 * 5 : 60 * 6, data.PROTEINS.index("mek")].all()  # u0126
+    assert data.draw(levels, 0)[0].max() == 2
+    assert levels.intervened().sum(axis=0).tolist() == [0, 600, 0, 600, 0, 0, 600, 600, 1200, 0, 0]
+    for method in ("ccigkit:auto:interventions=true,conditions=true", "ccigkit:pc:interventions=true"):
+        assert "shd" in benchmark.measure((method, "sachs-all-e17", 0), 300), method
