@@ -60,6 +60,19 @@ def test_pairs_are_before_and_after(circuit: Callable[..., CausalCircuit], folde
         np.testing.assert_array_equal(pairs.held[:12, ::-1], file["intervention_masks"])
 
 
+def test_what_was_set_is_known_of_the_images_after(circuit: Callable[..., CausalCircuit]) -> None:
+    both, pairs = circuit(both=True), circuit().pairs("train")
+    table, images = both.table(), both.load("train").images
+    assert pairs.held is not None
+    for moment, one, held in ((0, pairs.before, np.zeros_like(pairs.held)), (1, pairs.after, pairs.held)):
+        assert (images[moment::2] == one.images).all()
+        np.testing.assert_array_equal(table.values[moment::2], one.values)
+        np.testing.assert_array_equal(table.intervened[moment::2], held)  # type: ignore[index]
+    again = both.pairs("train")
+    assert (again.before.images == pairs.before.images).all()
+    np.testing.assert_array_equal(again.before.values, pairs.before.values)
+
+
 def test_the_truth_is_the_published_graph(circuit: Callable[..., CausalCircuit]) -> None:
     truth = circuit().truth
     assert truth is not None

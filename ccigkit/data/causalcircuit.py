@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ccigkit.causal.attributes import Attribute, Values
+from ccigkit.causal.attributes import Attribute, Flags, Values
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.component.options import Count, Folder, Natural
 from ccigkit.data.base import Split, SplitName
@@ -50,6 +50,7 @@ class CausalCircuit(FileData):
     Args:
         root: the folder with the files.
         size: height and width of the images, in pixels.
+        both: whether the images after the intervention are rows of a split, too, and the table says what was set there.
         limit: use only so many images, spread evenly over the files; 0 for all.
         on_bad: whether images that cannot be read are an error (refuse) or are left out (skip).
         cache: folder for the decoded images; empty for `ccigkit` in the user's cache.
@@ -60,8 +61,16 @@ class CausalCircuit(FileData):
     truth = CausalGraph.from_edges(NAMES, ["arm -> blue", "arm -> green", "arm -> red", "blue -> red", "green -> red"])
 
     def __init__(
-        self, *, root: Folder = "", size: Count = 64, limit: Natural = 0, on_bad: OnBad = "refuse", cache: Folder = ""
+        self,
+        *,
+        root: Folder = "",
+        size: Count = 64,
+        both: bool = False,
+        limit: Natural = 0,
+        on_bad: OnBad = "refuse",
+        cache: Folder = "",
     ) -> None:
+        self.moments = ("before", "after") if both else ("before",)
         super().__init__(root, size, "whole", limit, on_bad, cache, share_test=0.1, seed=0)
 
     def find(self) -> Rows:
@@ -71,18 +80,22 @@ class CausalCircuit(FileData):
             if latents.shape[1:] != (2, len(LATENTS)):
                 raise DataError(f"{path}: original_latents is {list(latents.shape)}, not [n, 2, {len(LATENTS)}]")
             rows = [f"{path.stem}:{row}" for row in range(len(latents))]
-            names += [f"{row}:before" for row in rows]
-            parts += [part] * len(rows)
+            names += [f"{row}:{moment}" for row in rows for moment in self.moments]
+            parts += [part] * len(rows) * len(self.moments)
             for row in rows:
                 for moment in ("before", "after"):
                     entries[f"{row}:{moment}"] = (str(path), stat.st_size, stat.st_mtime_ns)
         images = NpzImages(self.place("train.npz"), entries)
-        return Rows(images, np.array(names), self._latents(names, 0), np.array(parts))
+        values, held = self._latents(names, 0), None
+        if "after" in self.moments:
+            after = np.array([[name.endswith(":after")] for name in names])
+            values, held = np.where(after, self._latents(names, 1), values), after & self._held(names)
+        return Rows(images, np.array(names), values, np.array(parts), intervened=held)
 
     def pairs(self, split: SplitName) -> Pairs:
         """The images before and after, row by row; an image that cannot be read is an error in either."""
         rows = self._split(split)
-        before = rows.names.tolist()
+        before = [name for name in rows.names.tolist() if name.endswith(":before")]
         after = [name.replace(":before", ":after") for name in before]
         images = [
             cached_images(rows.images, names, self.view, on_bad="refuse", folder=self.cache)[0]
@@ -90,8 +103,8 @@ class CausalCircuit(FileData):
         ]
         held = None
         if all("intervention_masks" in _members(path) for path, _ in self._archives):
-            held = self._rows_of("intervention_masks", before)[:, COLUMNS].astype(bool)
-        return Pairs(Split(images[0], rows.values), Split(images[1], self._latents(before, 1)), held)
+            held = self._held(before)
+        return Pairs(Split(images[0], self._latents(before, 0)), Split(images[1], self._latents(before, 1)), held)
 
     @cached_property
     def _archives(self) -> list[tuple[Path, str]]:
@@ -113,6 +126,10 @@ class CausalCircuit(FileData):
     def _latents(self, names: list[str], moment: int) -> Values:
         """The attributes [n, d] of rows, before (0) or after (1)."""
         return self._rows_of("original_latents", names)[:, moment, COLUMNS].astype(float)
+
+    def _held(self, names: list[str]) -> Flags:
+        """Which attributes [n, d] the intervention of each row set."""
+        return self._rows_of("intervention_masks", names)[:, COLUMNS].astype(bool)
 
     def _rows_of(self, member: str, names: list[str]) -> npt.NDArray[Any]:
         arrays = {path.stem: read_member(path, member) for path, _ in self._archives}
