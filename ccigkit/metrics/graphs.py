@@ -16,6 +16,7 @@ from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, find_cycle
 from ccigkit.causal.model import STEPS as MECHANISM_STEPS
 from ccigkit.causal.model import CausalModel, seeded
+from ccigkit.causal.regimes import undisturbed
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.component.options import Count, Seed
@@ -157,7 +158,7 @@ def under(model: Rewirable, graph: CausalGraph, table: Table, *, seed: int, step
     device = scm.quantiles.device
     with seeded(seed, device):
         causal = CausalModel(model.causal.attributes, Structure(graph), scm.unfitted()).to(device)
-        causal.fit_mechanisms(torch.as_tensor(table.latents).float().to(device), steps=steps)
+        causal.fit_mechanisms(torch.as_tensor(undisturbed(table).latents).float().to(device), steps=steps)
     return model.with_causal(causal.eval().requires_grad_(False))
 
 

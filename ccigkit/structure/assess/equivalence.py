@@ -16,7 +16,7 @@ def with_class(graph: CausalGraph, knowledge: Knowledge, apart: Support | None =
 
     That holds for a graph found by a score or a test that treats all members of an equivalence class alike. Two that
     are set `apart` [d, d], in some row the one without the other, show by that which causes which (the interventional
-    equivalence class; Hauser and Bühlmann, 2012, theorem 10).
+    equivalence class; Hauser and Bühlmann, 2012).
     """
     allowed = knowledge.allowed(graph.names)
     if apart is not None:
