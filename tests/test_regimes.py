@@ -23,13 +23,14 @@ from ccigkit.graph import CausalGraph, Knowledge
 from ccigkit.structure.assess.bootstrap import bootstrap, sorted_rows
 from ccigkit.structure.assess.equivalence import with_class
 from ccigkit.structure.assess.falsify import falsify
-from ccigkit.structure.learners.boss import Boss, ScoreName
+from ccigkit.structure.learners.boss import Boss
 from ccigkit.structure.learners.pc import PC
 from ccigkit.structure.scores.cells import Labels
-from ccigkit.structure.scores.gaussian import Gaussian
+from ccigkit.structure.scores.choice import ScoreName
+from ccigkit.structure.scores.gaussian import Curves, Gaussian, curves
 from ccigkit.structure.scores.labels import QNML
 from ccigkit.structure.scores.regimes import ByRegime
-from tests.simulate import intervened
+from tests.simulate import intervened, linear
 from tests.test_equivalence import colliders, orientations, random_dag
 
 NAMES = tuple("abcd")
@@ -112,7 +113,7 @@ def test_what_was_set_in_all_rows_or_never_varies_by_itself_has_no_cause_but_may
     held[:, 0] = True  # a was set everywhere
     values[300:, 3], held[300:, 3] = 5.0, True  # d was set to 5 where it was, and is 1 elsewhere
     values[:300, 3] = 1.0
-    table = Table.fit([Attribute(name, "continuous") for name in NAMES], values, intervened=held)
+    table = Table.fit([Attribute(name, "continuous") for name in NAMES], values, CHAIN, held)
     graph = Boss(NAMES).learn(table, Knowledge())
     assert not graph.parents("a")
     assert not graph.parents("d")
@@ -184,6 +185,13 @@ def test_the_order_of_rows_and_columns_changes_nothing_under_any_score(score: Sc
     assert set(graphs[0].edges) == set(graphs[1].edges) == {("a", "b"), ("b", "c"), ("c", "d")}
     np.testing.assert_array_equal(sorted_rows(other.reordered(NAMES)).values, sorted_rows(one).values)
     np.testing.assert_array_equal(sorted_rows(other.reordered(NAMES)).intervened, sorted_rows(one).intervened)
+
+
+def test_where_scores_of_pairs_of_curves_would_fill_the_memory_each_curve_stands_alone() -> None:
+    table = linear(300)
+    assert isinstance(curves(table, scores=6), Curves)
+    assert not isinstance(curves(table, scores=20_000), Curves)
+    assert curves(Table(table.attributes, np.tile(table.values, (200, 1))), scores=6).n == 60_000
 
 
 def test_resamples_keep_what_was_set() -> None:

@@ -40,15 +40,17 @@ def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0)
     Raises:
         DataError: where the table has attributes that the score does not take.
     """
-    plain = partial(_plain, name, penalty=penalty, sample=sample)
-    return plain(table) if table.intervened is None else ByRegime(table, plain)
+    if table.intervened is None:
+        return _plain(name, table, penalty, sample)
+    regimes = len({column.tobytes() for column in table.intervened.T})
+    return ByRegime(table, partial(_plain, name, penalty=penalty, sample=sample, scores=regimes))
 
 
-def _plain(name: ScoreName, table: Table, penalty: float, sample: float) -> Score:
-    """A score of all rows of a table."""
+def _plain(name: ScoreName, table: Table, penalty: float, sample: float, scores: int = 1) -> Score:
+    """A score of all rows of a table, of which so many are to be in memory."""
     match name:
         case "spline":
-            return curves(table, penalty / 2)
+            return curves(table, penalty / 2, scores)
         case "indicators":
             return indicators(table, penalty)
         case "logistic":

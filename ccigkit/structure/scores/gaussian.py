@@ -27,6 +27,7 @@ KNOTS = 2  # of a spline, between its ends
 WIDE = 2.5  # standard deviations beyond which two causes do no more together
 TOGETHER = 4  # columns of a pair of causes
 MANY = 40  # attributes up to which there are columns for pairs
+AT_ONCE = 4  # scores of so many attributes that may be in memory, which is less than 400 MB
 WORK = 50_000_000_000  # products that their moments may take
 GLANCE = 10_000  # rows that decide whether curves explain more than straight lines
 
@@ -198,17 +199,19 @@ def additive(table: Table, penalty: float = 1.0) -> Blocks:
     return Blocks(moments, n, heads, [*blocks.values()], penalty, equivalent=False)
 
 
-def curves(table: Table, penalty: float = 1.0) -> Blocks:
+def curves(table: Table, penalty: float = 1.0, scores: int = 1) -> Blocks:
     """The additive score with what every two of the causes do together, for up to MANY attributes, all numbers.
 
-    The moments of so many columns take long, so of many rows it looks at some, evenly chosen. Otherwise: `additive`.
+    The moments of so many columns take long, so of many rows it looks at some, evenly chosen. Otherwise: `additive`,
+    and for fewer attributes where so many `scores` like this one are to be in memory at once.
     """
     size = len(table.names)
-    if size > MANY or hard_labels(table) or any(attribute.kind == "categorical" for attribute in table.attributes):
+    numbers = not hard_labels(table) and all(attribute.kind != "categorical" for attribute in table.attributes)
+    if size > MANY or not numbers or scores * size**4 > AT_ONCE * MANY**4:
         return additive(table, penalty)
     first, second = np.triu_indices(size, 1)
     width = size * (4 + KNOTS) + TOGETHER * len(first)
-    rows = rounded(evenly(table.latents, WORK // width**2))
+    rows = rounded(evenly(table.latents, WORK // width**2 // scores))
     splines = [Spline(column) for column in rows.T]
     blocks = _blocks([spline.size for spline in splines], start=size)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class ByRegime(Score):
             if len(rows.values) <= varies.sum():
                 continue
             columns = np.flatnonzero(varies)
-            part = rows.reordered([table.names[j] for j in columns])
+            part = replace(rows, truth=None).reordered([table.names[j] for j in columns])
             regime = Regime(score(part), columns, np.where(varies, np.cumsum(varies) - 1, -1))
             unread = max(unread, len(rows.values) - regime.score.n)
             self._of.update(dict.fromkeys((j for j in attributes if varies[j]), regime))
