@@ -107,7 +107,12 @@ class Rendered(RenderedData):
 
     @torch.no_grad()
     def draw(self, values: Tensor, noise: Tensor) -> Tensor:
-        return torch.cat([self.scene.draw(v, u, self.size) for v, u in in_chunks(values, noise)])
+        drawn = torch.empty(len(values), *self.image_shape, dtype=torch.uint8)
+        at = 0
+        for v, u in in_chunks(values, noise):
+            drawn[at : at + len(v)] = self.scene.draw(v, u, self.size)
+            at += len(v)
+        return drawn
 
     @torch.no_grad()
     def measure(self, images: Tensor) -> Tensor:
