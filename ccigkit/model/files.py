@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,11 @@ from ccigkit.causal.model import CausalModel
 from ccigkit.causal.structure import Structure
 from ccigkit.component.registry import Assembly, Choice, registry
 from ccigkit.errors import CheckpointError
-from ccigkit.files import write_json, writing
+from ccigkit.files import write_json
 from ccigkit.model.model import CausalImageModel
+from ccigkit.model.tensors import digest, read_tensors, write_tensors
 
-FORMAT = 1
+FORMAT = 2  # 1 had a checksum of its tensors alone, or none
 Components = Mapping[str, Mapping[str, Any]]  # the component of each kind with its options, by kind
 
 
@@ -42,18 +41,11 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         ...     load(folder).graph == model.graph
         True
     """
-    from safetensors.torch import save
-
     parts = _saved(model)
-    tensors = {
-        f"{kind}.{key}": tensor.detach().cpu().contiguous()
-        for kind, part in parts.items()
-        for key, tensor in part.state_dict().items()
-    }
+    tensors = {f"{kind}.{key}": tensor for kind, part in parts.items() for key, tensor in part.state_dict().items()}
     graph = model.graph
     content: dict[str, Any] = {
         "format": FORMAT,
-        "checksum": checksum(tensors),
         "attributes": model.attributes.to_json(),
         "edges": [[a, b, float(graph.strengths[graph.index(a), graph.index(b)])] for a, b in graph.edges],
     }
@@ -66,8 +58,7 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         kinds |= {image.kind, model.placement.kind}
     content["components"] = {kind: dict(table) for kind, table in components.items() if kind in kinds}
     # The description travels inside the tensors' file, so that the two can never be of different moments.
-    with writing(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(tensors, metadata={"ccigkit": json.dumps(content)}))
+    write_tensors(folder / "model.safetensors", tensors, content)
     write_json(folder / "model.json", content)
 
 
@@ -75,14 +66,6 @@ def _saved(model: CausalModel | CausalImageModel) -> dict[str, nn.Module]:
     """The parts of a model whose state is kept, by kind."""
     parts = model.parts() if isinstance(model, CausalImageModel) else {model.scm.kind: model.scm}
     return {kind: part for kind, part in parts.items() if registry().kinds[kind].saved}
-
-
-def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of tensors' bytes, in the order of their names."""
-    total = hashlib.sha256()
-    for _, tensor in sorted(tensors.items()):
-        total.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return total.hexdigest()
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
@@ -153,21 +136,14 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         CheckpointError: where it is missing, damaged, or of a format to come.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise CheckpointError(
             f"{path.parent} holds no trained model (no model.safetensors); train one with ccigkit train"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            content = json.loads(file.metadata()["ccigkit"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or not a ccigkit model: {error}") from None
-    if content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has format {content.get('format')}, this ccigkit reads format {FORMAT}")
-    found = checksum(tensors)
-    if content.get("checksum", found) != found:
+    tensors, content, vouched = read_tensors(path)
+    if content.get("format") not in (1, FORMAT):
+        raise CheckpointError(f"{path} has format {content.get('format')}, this ccigkit reads formats 1 and {FORMAT}")
+    right = vouched if content["format"] == FORMAT else content.get("checksum") in (None, digest(tensors))
+    if not right:
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; train again, or restore a copy")
     return content, tensors

@@ -7,23 +7,25 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from ccigkit.data.base import Split
-from ccigkit.files import cache_folder, writing
+from ccigkit.errors import CheckpointError
+from ccigkit.files import cache_folder
+from ccigkit.model.tensors import read_tensors, write_tensors
 
 
 def train_once(network: nn.Module, kind: str, fingerprint: str, train: Callable[[], None]) -> None:
-    """Fill a network from the cache; where it is not there, or damaged, train it and keep it."""
+    """Fill a network from the cache; where it is not there, damaged, or not vouched for, train it and keep it."""
     path = cache_folder() / kind / f"{fingerprint}.safetensors"
     try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError):
+        tensors, about, vouched = read_tensors(path)
+        if not vouched or about != {"fingerprint": fingerprint}:
+            raise CheckpointError(f"nothing says that {path} is what was written")
+        network.load_state_dict(tensors)
+    except (CheckpointError, RuntimeError):
         train()
-        with writing(path) as temporary:
-            temporary.write_bytes(save({key: tensor.cpu() for key, tensor in network.state_dict().items()}))
+        write_tensors(path, network.state_dict(), {"fingerprint": fingerprint})
 
 
 def fingerprint(split: Split, *how: Any) -> str:
