@@ -67,6 +67,7 @@ WrittenTable = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
+BUSY = 0.5  # processes at work in the last minute, on average, that are not this one
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
@@ -375,8 +376,20 @@ def _complain(text: str) -> None:
     print(f"ccigkit: {one_line(text)}", file=sys.stderr)
 
 
+def _wait_asleep() -> None:
+    """Let threads that wait for each other sleep, where others work on the machine.
+
+    By default they spin, and so stand in the way of the one that they wait for. OpenMP reads this once, when torch is
+    imported.
+    """
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > BUSY
+    if busy and not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
 def main() -> None:
     """Run a command: what a user can mend is one line on stderr and exit code 2, anything else a traceback."""
+    _wait_asleep()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a letter that the terminal's encoding lacks is shown as its number
             stream.reconfigure(errors="backslashreplace")
