@@ -30,6 +30,10 @@ class CheckpointError(UserError):
     """A run directory or a checkpoint cannot be read or does not fit."""
 
 
+class WriteError(UserError):
+    """A file cannot be written: the disk is full, or the place is closed."""
+
+
 def one_of(what: str, given: str, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what was given, the nearest known name, and all the known ones."""
     known = sorted(known)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ccigkit.errors import UserError
+from ccigkit.errors import UserError, WriteError
 
 
 @contextmanager
@@ -16,12 +16,12 @@ def explaining(path: Path) -> Iterator[None]:
     """Say in one line what keeps `path` from being written.
 
     Raises:
-        UserError: where the disk is full or the place cannot be written.
+        WriteError: where the disk is full or the place cannot be written.
     """
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise WriteError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
         ) from None
 
@@ -31,7 +31,7 @@ def writing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on failure.
 
     Raises:
-        UserError: where the disk is full or the place cannot be written; what stood at `path` is untouched.
+        WriteError: where the disk is full or the place cannot be written; what stood at `path` is untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

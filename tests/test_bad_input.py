@@ -107,6 +107,17 @@ def test_a_configuration_that_is_no_toml_is_named() -> None:
     assert "binary.toml is not TOML" in ccigkit("train", "--config", "binary.toml").refusal()
 
 
+@pytest.mark.parametrize("text", ["data = 3\n", "backbone = 3\n", '[backbone]\nname = ["dcgan"]\n', "[[data]]\n"])
+def test_an_odd_configuration_is_one_line(run: Path, text: str) -> None:
+    (run / "config.toml").write_text(text)
+    for words in (
+        ("evaluate", run),
+        ("train", "--data", "pendulum", "--run", run),
+        ("train", "--config", run / "config.toml"),
+    ):
+        assert ccigkit(*words).refusal()
+
+
 def test_a_mistake_does_not_take_the_run_directory() -> None:
     assert "train.latent" in ccigkit(*TRAIN, "train.latent=3", "--steps", 1, "--run", "here").refusal()
     again = ccigkit(*TRAIN, "train.latent=4", "--steps", 1, "--run", "here")
@@ -427,6 +438,15 @@ def test_a_full_disk_leaves_the_last_model(run: Path, tmp_path: Path) -> None:
     with no_file_longer_than(10_000), pytest.raises(UserError, match=r"cannot write .*model\.safetensors"):
         save_model(model, run, LATENT_OF_SCM)
     assert content(run) == before
+
+
+def test_figures_that_cannot_be_kept_are_shown(run: Path) -> None:
+    (run / "evaluation.json").mkdir()  # a place that cannot be written, to the administrator either
+    done = ccigkit("evaluate", run, "--metric", "composition", "composition.n=4", "composition.cycles=1")
+    assert done.code == 0, done.err
+    assert "composition" in done.out
+    assert "cannot write" in done.err
+    assert "the figures above are not kept there" in done.err
 
 
 def test_a_disk_that_fails_at_the_last_moment_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,3 +143,13 @@ def test_every_protocol_of_pickle_is_read(folder: Path, circuit: Callable[..., C
             for name, content in others.items():
                 archive.writestr(name, content)
         assert (circuit().load("train").images == before).all()
+
+
+def test_an_array_that_claims_more_than_its_file_has_is_named(folder: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_2_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2, 4)})
+    path = folder / "train-0.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("original_latents.npy", header.getvalue() + bytes(64))
+    with pytest.raises(DataError, match=r"cannot read original_latents in .*: it claims 70368744177664 bytes and has"):
+        CausalCircuit(root=str(folder)).table()

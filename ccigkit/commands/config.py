@@ -209,7 +209,7 @@ def _without_backbone(source: str, layer: Mapping[str, Mapping[str, Any]]) -> Ma
             raise ConfigError(f"{source}: {kind} must be a table such as [{kind}], got {table!r}")
     backbone, kinds = layer.get("backbone", {}), registry().backbone
     whole = set.intersection(*(set(registry().names(kind)) for kind in kinds))
-    if backbone.get("name", "") not in {"", *whole}:
+    if str(backbone.get("name", "")) not in {"", *whole}:
         raise ConfigError(f"{source}: " + one_of("backbone", str(backbone["name"]), whole))
     rest = {kind: table for kind, table in layer.items() if kind != "backbone"}
     return {

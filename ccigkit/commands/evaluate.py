@@ -23,7 +23,7 @@ from ccigkit.commands.config import Config, Tables
 from ccigkit.commands.run import Run
 from ccigkit.component.registry import build
 from ccigkit.data.base import DataModule
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import ConfigError, DataError, WriteError
 from ccigkit.evaluation.boards import boards, headlines, terminal_table
 from ccigkit.evaluation.exhibits import exhibit
 from ccigkit.evaluation.measure import QUICK, Evaluation, current_name, evaluate, pooled, reader
@@ -82,16 +82,21 @@ def judge(request: Request, console: Console) -> list[Evaluation]:
         UserError: where a run cannot be read, the data is gone or is another, or nothing could be measured.
     """
     subjects = list(gather(request))
-    found = []
+    found, unkept = [], []
     for subject in subjects:
         measured = measure(subject, request, console)
         if subject.run:
-            write_json(subject.run.folder / "evaluation.json", content([measured], request.command))
+            try:
+                write_json(subject.run.folder / "evaluation.json", content([measured], request.command))
+            except WriteError as error:  # what was measured is to be seen all the same
+                unkept.append(str(error))
         found.append(measured)
     if not any(one.rows for one in found):
         raise DataError("; ".join(dict.fromkeys(metric.skipped for one in found for metric in one.found)))
     groups = grouped(subjects, found)
     show(groups, console)
+    for why in unkept:
+        warnings.warn(f"{why}; the figures above are not kept there", stacklevel=1)
     if request.json:
         write_json(request.json, content(found, request.command, groups))
         say(console, f"wrote {request.json}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
 import zipfile
@@ -183,6 +184,9 @@ def read_member(path: Path, name: str) -> npt.NDArray[Any]:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(file)
+            held = archive.getinfo(f"{name}.npy").file_size
+            if not dtype.hasobject and (wanted := math.prod(shape) * dtype.itemsize) > held:
+                raise ValueError(f"it claims {wanted} bytes and has {held}")
             if dtype.hasobject:
                 return np.asarray(PlainUnpickler(file).load()).reshape(shape)
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
@@ -191,6 +195,7 @@ def read_member(path: Path, name: str) -> npt.NDArray[Any]:
         OSError,
         ValueError,
         EOFError,
+        MemoryError,
         zlib.error,
         zipfile.BadZipFile,
         RuntimeError,
