@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,19 @@ class DataModule(Component):
     def typical(self, attribute: Attribute) -> Tensor:
         """What each label of a binary attribute of the table means in a picture, as a degree [2]: the typical one."""
         return attribute.to_value(torch.tensor(attribute.levels))
+
+    def all_values(self) -> Values:
+        """The attributes [n, d] of the images of every split, in own units."""
+        return np.concatenate([self.load(split).values for split in get_args(SplitName)])
+
+    def images_hash(self) -> str:
+        """A hash of the training images, by which a training that goes on notices that they are others.
+
+        It depends on what they show and on their order, not on where they lie.
+        """
+        images = self.load("train").images
+        spread = images[:: max(1, len(images) // 64)].contiguous()
+        return hashlib.sha256(spread.numpy().data).hexdigest()
 
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """The training images [b, c, h, w], as uint8, of one batch of the table's rows [b] after another.

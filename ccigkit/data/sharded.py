@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -102,6 +103,13 @@ class Shards(FileData):
         names = np.array(list(self._shards.entries))[self._reading.kept]
         parts = parts_by_file([name.partition(":")[0] for name in names.tolist()])
         return Rows(self._shards, names, self._reading.values, parts)
+
+    def images_hash(self) -> str:
+        if not self.streamed:
+            return super().images_hash()
+        names = self._split("train").names.tolist()  # no image is looked at before its turn: their names and sizes
+        listed = [(name, self._shards.entries[name][2]) for name in names]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         self._split("test")  # missed now, and not when the training is done

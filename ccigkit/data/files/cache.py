@@ -65,15 +65,7 @@ def cached_images(
         DataError: where files are bad and are to be refused, or all are bad.
         UserError: where the map cannot be written.
     """
-    source = {
-        "place": str(images.place.resolve()),
-        "preprocess_id": view.preprocess_id,
-        "on_bad": on_bad,
-        "reading": str(READING),
-    }
-    entries = [(name, *images.entries[name]) for name in names]
-    fingerprint = hashlib.sha256(json.dumps([source, entries]).encode()).hexdigest()[:16]
-    path = folder / f"{images.place.stem}-{view.preprocess_id}-{fingerprint}.npy"
+    path, source = _named(images, names, view, on_bad, folder)
     if (found := _open(path, len(names), view.size)) is None:
         with _alone(path):
             if (found := _open(path, len(names), view.size)) is None:
@@ -86,6 +78,33 @@ def cached_images(
     if bad:
         warnings.warn(f"{_unreadable(images.place, bad, len(names))}; left out", stacklevel=2)
     return pixels, np.array([name not in bad for name in names])
+
+
+def cached_hash(images: Images, names: Sequence[str], view: View, *, on_bad: OnBad, folder: Path) -> str:
+    """A hash of all the decoded images, by the checksums of their cache; where the files lie does not matter.
+
+    Raises:
+        DataError, UserError: as `cached_images`, which it calls.
+    """
+    cached_images(images, names, view, on_bad=on_bad, folder=folder)
+    path, _ = _named(images, names, view, on_bad, folder)
+    chunks = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["chunks"]
+    return hashlib.sha256(json.dumps([(chunk["images"], chunk["crc"]) for chunk in chunks]).encode()).hexdigest()
+
+
+def _named(
+    images: Images, names: Sequence[str], view: View, on_bad: OnBad, folder: Path
+) -> tuple[Path, dict[str, str]]:
+    """The map of the named images, and what its manifest says of their origin."""
+    source = {
+        "place": str(images.place.resolve()),
+        "preprocess_id": view.preprocess_id,
+        "on_bad": on_bad,
+        "reading": str(READING),
+    }
+    entries = [(name, *images.entries[name]) for name in names]
+    fingerprint = hashlib.sha256(json.dumps([source, entries]).encode()).hexdigest()[:16]
+    return folder / f"{images.place.stem}-{view.preprocess_id}-{fingerprint}.npy", source
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

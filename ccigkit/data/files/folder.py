@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ccigkit.causal.attributes import Flags, Table, Values
 from ccigkit.data.base import DataModule, Split, SplitName
-from ccigkit.data.files.cache import OnBad, cached_images
+from ccigkit.data.files.cache import OnBad, cached_hash, cached_images
 from ccigkit.data.files.crops import Preset, View, choose_crop
 from ccigkit.data.files.sources import Images, Names
 from ccigkit.errors import DataError
@@ -80,6 +80,13 @@ class FileData(DataModule):
         """The images and attributes of one split, in the order of the labels; decoded at the first call only."""
         images, rows = self._decoded(split)
         return Split(images, rows.values)
+
+    def all_values(self) -> Values:
+        return self._rows.values
+
+    def images_hash(self) -> str:
+        rows = self._split("train")
+        return cached_hash(rows.images, rows.names.tolist(), self.view, on_bad=self.on_bad, folder=self.cache)
 
     def in_batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
         """Training begins: what is wrong with the test images, which it ends with, is to be known now."""
