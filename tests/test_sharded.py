@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import tarfile
@@ -227,7 +228,7 @@ def test_training_streams_the_images_and_gives_the_model_of_the_cache(
     monkeypatch.setattr(train, "save_graph", lambda *_: None)
     root, cache = write_shards(tmp_path / "shards", SIZES, test=1), tmp_path / "cache"
     with monkeypatch.context() as patch:
-        patch.setattr(train, "interrupts", lambda: nullcontext(lambda: True))
+        patch.setattr(train, "interrupts", lambda: nullcontext(lambda: signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             train.train(streaming(root, cache, "data.streamed=true"), tmp_path / "streamed", SILENT)
     assert not list(cache.glob("*.npy"))

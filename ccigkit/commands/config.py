@@ -40,7 +40,11 @@ class Settings:
         device: cpu, cuda, cuda:1, mps, or auto for the best there is.
         precision: float32, bfloat16, or auto: bfloat16 where the hardware is fast at it.
         ema: decay of the average of encoder and generator weights that the finished model uses.
+        accumulate: in how many parts a step takes its batch, their gradients averaged: less memory, more time.
         checkpoint_every: seconds between checkpoints.
+        checkpoints: how many are kept: the newest, and those before it to fall back on.
+        best: a term, as log.jsonl names it: the checkpoint with its least mean is kept in the folder best.
+        full_disk: seconds that training goes on while nothing can be written, as on a full disk.
         sample_every: steps between sample pictures; 0 for none.
     """
 
@@ -57,12 +61,17 @@ class Settings:
         device: Annotated[str, Role.PLACE] = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         ema: Annotated[float, Ge(0), Lt(1)] = 0.998,
+        accumulate: Annotated[Count, Role.PLACE] = 1,
         checkpoint_every: Annotated[float, Ge(0), Role.UPKEEP] = 60.0,
+        checkpoints: Annotated[Count, Role.UPKEEP] = 3,
+        best: Annotated[str, Role.UPKEEP] = "",
+        full_disk: Annotated[float, Ge(0), Role.UPKEEP] = 1800.0,
         sample_every: Annotated[Natural, Role.UPKEEP] = 500,
     ) -> None:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
         self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
         self.checkpoint_every, self.sample_every = checkpoint_every, sample_every
+        self.accumulate, self.checkpoints, self.best, self.full_disk = accumulate, checkpoints, best, full_disk
 
 
 class KnowledgeSettings:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,13 @@ from ccigkit.causal.model import CausalModel
 from ccigkit.causal.regimes import undisturbed
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
+from ccigkit.commands.faults import Patience, explaining_faults
 from ccigkit.commands.graph import learn_graph
 from ccigkit.commands.run import Run
 from ccigkit.commands.summary import summary
 from ccigkit.component.registry import Assembly, registry
 from ccigkit.data.base import DataModule
-from ccigkit.errors import ConfigError
+from ccigkit.errors import CheckpointError, ConfigError
 from ccigkit.files import write_json, write_text
 from ccigkit.model.calibration import calibrations, fit_degrees
 from ccigkit.model.files import save_model
@@ -38,8 +42,12 @@ from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.learned import Learned
 from ccigkit.training.batches import batches
-from ccigkit.training.devices import choose_device, choose_dtype, keep_memory
-from ccigkit.training.loop import Training, interrupts
+from ccigkit.training.best import Best
+from ccigkit.training.checkpoints import State
+from ccigkit.training.devices import choose_device, choose_dtype, keep_memory, made_with, seed_all
+from ccigkit.training.fingerprint import changes, fingerprint
+from ccigkit.training.interrupts import STOPPED, interrupts
+from ccigkit.training.loop import Training
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Experiment:
     learned: Learned
     model: CausalImageModel
     training: Training
+    best: Best
 
     def export(self) -> CausalImageModel:
         """The model as it stands, to use: averaged networks, and a settled DAG for a structure."""
@@ -62,16 +71,34 @@ class Experiment:
         image = model.image.with_parts({**parts, **self.training.averaged()})
         return CausalImageModel(causal, image, model.placement, frame=model.frame)
 
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What a checkpoint has to be of, for training to go on from it; plain data."""
+        return {
+            "config": self.config.to_toml(),
+            "graph": self.learned.graph.to_toml(),
+            "data": fingerprint(self.data, self.table),
+            "made_with": made_with(self.training.device, self.training.dtype),
+        }
+
     def save(self) -> None:
         """Keep the state of training, and the model as it stands."""
-        self.run.save_checkpoint(self.training.state())
-        save_model(self.export(), self.run.folder, self.config.tables)
+        improved = self.best.improved()
+        state, model = self.training.state() | {"about": self.about, "best": self.best.state()}, self.export()
+        self.run.checkpoints.save(state, self.config.train.checkpoints)
+        save_model(model, self.run.folder, self.config.tables)
+        if improved:
+            best = Run(self.run.folder / "best")
+            best.describe(self.config)
+            best.checkpoints.save(state)
+            save_model(model, best.folder, self.config.tables)
 
 
 def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     """Train a model, or go on training it, in a run directory.
 
-    An interrupt from the keyboard lets the step end, saves a checkpoint and is raised again.
+    Ctrl-C lets the step end, saves a checkpoint and is raised again; so do SIGTERM, SIGHUP and SIGUSR1, which then exit
+    with a code of their own.
 
     Args:
         config: what to train, and how.
@@ -79,10 +106,11 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
         console: where to say what happens.
     """
     check_schedule(config)
+    check_batch(config)
     device = choose_device(config.train.device)
     if device.type == "cpu":
         keep_memory()
-    torch.manual_seed(config.train.seed)
+    seed_all(config.train.seed)
     data: DataModule = config["data"].build({})
     table = data.table()
     run = Run(folder)
@@ -95,24 +123,60 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
 
 def begin(config: Config, run: Run, data: DataModule, table: Table, console: Console) -> Experiment:
     """The experiment at its first step, or where its run was left."""
-    state = run.load_checkpoint()
+    device, settings = choose_device(config.train.device), config.train
+    dtype = choose_dtype(settings.precision, device)
+    state = run.resume(config, lambda text: say(console, text))
+    if state:
+        check_same(state, data, table, made_with(device, dtype), run, console)
+    run.describe(config)
     with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
-        learned = learn_graph(config, table, data.knowledge) if not state else recall_graph(config, run, table, data)
+        learned = recall_graph(config, run, table, data, state) if state else learn_graph(config, table, data.knowledge)
     describe_graph(console, learned, data.truth)
     if not state:
         say(console, plain(in_a_line(learned.graph, table), "dim"))
         show_in_run(run, learned.graph, f"learned by {learned.learner.name}")
-    device, settings = choose_device(config.train.device), config.train
     model, objective = assemble(config, data, table, learned)
-    dtype = choose_dtype(settings.precision, device)
-    training = Training(objective, steps=settings.steps, ema=settings.ema, device=device, dtype=dtype)
+    training = Training(
+        objective,
+        steps=settings.steps,
+        ema=settings.ema,
+        device=device,
+        dtype=dtype,
+        accumulate=settings.accumulate,
+    )
     if state:
         training.load(state)
         say(console, f"going on from step {training.step_number}")
     else:
         objective.begin()
     run.rewind_log(training.step_number)
-    return Experiment(config, run, data, table, learned, model, training)
+    best = Best(settings.best, (state or {}).get("best", {}))
+    return Experiment(config, run, data, table, learned, model, training, best)
+
+
+def check_same(
+    state: State, data: DataModule, table: Table, now: Mapping[str, str], run: Run, console: Console
+) -> None:
+    """Check that training goes on with the data that it began with; say what else is not as it was.
+
+    Raises:
+        CheckpointError: where the data changed, naming what did.
+    """
+    about = state.get("about")
+    if about is None:  # of an older version
+        return
+    if changed := changes(about["data"], fingerprint(data, table)):
+        raise CheckpointError(
+            f"the data changed since step {state['step']} of {run.folder}: {'; '.join(changed)}; "
+            "give them as they were, or choose another --run"
+        )
+    others = [
+        f"{what} {then}, now {now.get(what)}" for what, then in about["made_with"].items() if then != now.get(what)
+    ]
+    if others:
+        say(
+            console, f"step {state['step']} was made with {'; '.join(others)}: numbers may round otherwise from here on"
+        )
 
 
 def finish(experiment: Experiment, console: Console) -> CausalImageModel:
@@ -138,11 +202,17 @@ def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
     save_graph(graph, run.folder / "graph.png", title)
 
 
-def recall_graph(config: Config, run: Run, table: Table, data: DataModule) -> Learned:
-    """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint)."""
+def recall_graph(config: Config, run: Run, table: Table, data: DataModule, state: State) -> Learned:
+    """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint).
+
+    The graph is in the checkpoint too; before, it was in its file alone.
+    """
     learner = config["structure"].build({"names": table.names})
     knowledge = config.knowledge.added_to(data.knowledge, table.names)
-    return Learned(CausalGraph.from_toml(run.folder / "graph.toml"), learner, 0.0, knowledge)
+    path = run.folder / "graph.toml"
+    if "about" in state:
+        write_text(path, state["about"]["graph"])
+    return Learned(CausalGraph.from_toml(path), learner, 0.0, knowledge)
 
 
 def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -> tuple[CausalImageModel, Objective]:
@@ -181,6 +251,17 @@ def check_schedule(config: Config) -> None:
         )
 
 
+def check_batch(config: Config) -> None:
+    """Check that every part of a batch has two images.
+
+    Raises:
+        ConfigError: where a batch is too small for so many parts.
+    """
+    batch, parts = config.train.batch, config.train.accumulate
+    if batch < 2 * parts:
+        raise ConfigError(f"train.accumulate={parts} leaves parts of train.batch={batch} with fewer than two images")
+
+
 def choose_structure(schedule: str, learned: Learned) -> Structure:
     """The structure that a schedule trains: settled, weights only, or the whole graph."""
     if schedule == "joint" and isinstance(learned.learner, JointStructureLearner):
@@ -196,25 +277,35 @@ def play(experiment: Experiment, console: Console) -> None:
         return
     latents = torch.as_tensor(experiment.table.latents).float().to(training.device)
     saved = said = time.monotonic()
-    images = 0
-    with progress(console, settings.steps, first) as report, interrupts() as interrupted:
+    images, kept = 0, first
+    disk = Patience(settings.full_disk, lambda text: say(console, text))
+    faults = explaining_faults(run, settings, len(latents))
+    with progress(console, settings.steps, first) as report, interrupts() as interrupted, faults:
         ahead = range(first, settings.steps)
         for batch in batches(experiment.data, latents, settings.batch, ahead, settings.seed):
             terms = training.step(batch)
             step, now = training.step_number, time.monotonic()
+            if step == 1:
+                experiment.best.check(terms)
+            experiment.best.add(terms)
             images += settings.batch
-            if step == first + 1 or now - said > 2 or step == settings.steps:
-                speed = images / max(now - said, 1e-9)
-                report(step, terms, speed)
-                run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
-                images, said = 0, now
-            if settings.sample_every and step % settings.sample_every == 0:
-                sample_picture(experiment.export(), run.samples / f"{step:06d}.png", experiment.data)
+            with disk.bearing():
+                if step == first + 1 or now - said > 2 or step == settings.steps:
+                    speed = images / max(now - said, 1e-9)
+                    report(step, terms, speed)
+                    images, said = 0, now
+                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
+                if settings.sample_every and step % settings.sample_every == 0:
+                    sample_picture(experiment.export(), run.samples / f"{step:06d}.png", experiment.data)
             if now - saved > settings.checkpoint_every and step < settings.steps:
-                experiment.save()
                 saved = now
-            if interrupted():
+                with disk.bearing():
+                    experiment.save()
+                    kept = step
+                    disk.ended()
+            if number := interrupted():
                 say(console, f"stopping: saving step {step}; the same command goes on from there")
-                experiment.save()
-                raise KeyboardInterrupt
+                if kept < step:
+                    experiment.save()
+                raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(STOPPED)
     experiment.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -103,7 +104,7 @@ class CCIG(BidirectionalObjective):
         self.interventional, self.mechanism = interventional, mechanism
         self.rate, self.scm_rate, self.noise = rate, scm_rate, noise
         self._dependence = Dependence(self.inputs.of(latents), size)
-        self._pairs: Pairs | None = None
+        self._pairs: deque[Pairs] = deque()  # of the shares of a batch, until the discriminator has seen them
 
     def parts(self) -> dict[str, nn.Module]:
         return super().parts() | {"dependence": self._dependence}  # no parameters, but a state to resume from
@@ -173,7 +174,7 @@ class CCIG(BidirectionalObjective):
             terms["generator"] = self.adversarial * generator_loss(fake, self.divergence, self.clamp)
             if held:
                 terms["interventional"] = -self.adversarial * looks.mean()
-            self._pairs = pairs.detach()
+            self._pairs.append(pairs.detach())
         adjacency = model.structure.adjacency()
         if self.mechanism:
             rows = self.latents[torch.randint(len(self.latents), (256,), device=self.latents.device)]
@@ -183,8 +184,8 @@ class CCIG(BidirectionalObjective):
         return terms | {f"structure {name}": term for name, term in learning.items()}
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:
-        assert self._pairs is not None, "the model's phase comes first"
-        pairs = self._pairs  # the very pairs just made: no second forward pass
+        assert self._pairs, "the model's phase comes first"
+        pairs = self._pairs.popleft()  # the very pairs just made: no second forward pass
         real, fake, looks = self._judge(pairs)
         terms = {"pairs": discriminator_loss(real, fake, self.divergence)}
         if len(looks):

@@ -37,6 +37,17 @@ def read_batch(split: Split, latents: Tensor, rows: Tensor, device: torch.device
     return as_batch(split.images.index_select(0, rows), latents[rows.to(latents.device)], device)
 
 
+def shares(batch: Batch, parts: int) -> Iterator[Batch]:
+    """A batch in so many parts, as equal as they can be."""
+    if parts == 1:
+        yield batch
+    else:
+        for image, attributes in zip(
+            batch.image.tensor_split(parts), batch.attributes.tensor_split(parts), strict=True
+        ):
+            yield Batch(image, attributes)
+
+
 def as_batch(pixels: Tensor, latents: Tensor, device: torch.device) -> Batch:
     """Images [b, c, h, w] as uint8, and their attributes, as a batch on the device, images in [-1, 1]."""
     image = to_float(pixels.to(device, non_blocking=True))

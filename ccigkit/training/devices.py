@@ -6,12 +6,20 @@ import contextlib
 import ctypes
 import random
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 
 from ccigkit.errors import UserError
+
+
+def seed_all(seed: int) -> None:
+    """Seed every random generator: torch's, Python's and, as a plugin may use it, numpy's old one."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -34,6 +42,17 @@ def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     random.setstate((version, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+
+
+def made_with(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """What decides how numbers round, by name."""
+    return {
+        "ccigkit": version("ccigkit"),
+        "torch": version("torch"),
+        "device": device.type,
+        "precision": str(dtype).removeprefix("torch."),
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 def keep_memory() -> None:

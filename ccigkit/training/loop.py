@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel
 
 from ccigkit.component.component import Component
 from ccigkit.errors import CheckpointError, UserError
 from ccigkit.objectives.base import Batch, Objective, Phase
+from ccigkit.training.batches import shares
 from ccigkit.training.devices import random_state, set_random_state
+
+
+class DivergedError(UserError):
+    """A term, or a gradient, is no longer a finite number. Nothing was updated with it.
+
+    Args:
+        step: the step that was played, from 1.
+        bad: what is not finite, as "phase.term" or "the gradient of phase".
+        evidence: the phase, its terms, its batch, the state of training and of the random generators when it began.
+    """
+
+    def __init__(self, step: int, bad: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(f"training diverged at step {step}: {bad} is not a finite number")
+        self.step, self.bad, self.evidence = step, bad, evidence
 
 
 class Training:
@@ -32,12 +45,22 @@ class Training:
         ema: decay of the running averages of parts' weights, per step.
         device: where it runs.
         dtype: the number format of forward passes; bfloat16 runs under autocast.
+        accumulate: in how many parts a phase takes its batch; their gradients are averaged, so that a large batch
+            needs the memory of a small one.
     """
 
     def __init__(
-        self, objective: Objective, *, steps: int, ema: float = 0.998, device: torch.device, dtype: torch.dtype
+        self,
+        objective: Objective,
+        *,
+        steps: int,
+        ema: float = 0.998,
+        device: torch.device,
+        dtype: torch.dtype,
+        accumulate: int = 1,
     ) -> None:
         self.objective, self.steps, self.ema, self.device, self.dtype = objective, steps, ema, device, dtype
+        self.accumulate = accumulate
         self.phases = objective.phases()
         self.parts = objective.parts()
         self.rates = dict(objective.rates())
@@ -57,7 +80,7 @@ class Training:
         """Play every phase once on a batch; the value of every term, by "phase.term".
 
         Raises:
-            UserError: where a term is no longer a finite number.
+            DivergedError: where a term or a gradient is no longer finite; no part has been updated with it.
         """
         self._set_rates()
         terms: dict[str, Tensor] = {}
@@ -68,27 +91,47 @@ class Training:
         self.objective.between(self.step_number)
         for part, average in self.averages.items():
             average.update_parameters(self.parts[part])
-        values = dict(zip(terms, torch.stack([t.detach().float() for t in terms.values()]).tolist(), strict=True))
-        if bad := [name for name, value in values.items() if not np.isfinite(value)]:
-            raise UserError(
-                f"training diverged at step {self.step_number}: {', '.join(bad)} is not a finite number; "
-                "lower the objective's rates, or set train.precision=float32"
-            )
-        return values
+        return _numbers(terms)
 
     def _play(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        begun = random_state(self.device)
         with self._only(phase.updates):
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-                terms = phase.loss(batch)
             optimizers = [self.optimizers[part] for part in phase.updates if part in self.optimizers]
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
-            total = torch.stack([term.float() for term in terms.values()]).sum()
-            if total.requires_grad:
-                total.backward()
-                for optimizer in optimizers:
-                    optimizer.step()
+            terms: dict[str, Tensor] = {}
+            try:
+                for share in shares(batch, self.accumulate):
+                    for name, term in self._descended(phase, share).items():
+                        terms[name] = terms.get(name, 0) + term.detach() / self.accumulate
+                bad = self._not_finite(phase, terms)
+            except ValueError as error:  # torch's distributions look at what they are given
+                if "invalid values" not in str(error):
+                    raise
+                bad = f"what {phase.name} gives a distribution"
+            if bad:
+                evidence = {"phase": phase.name, "terms": _numbers(terms), **vars(batch), "random": begun}
+                raise DivergedError(self.step_number + 1, bad, {**evidence, "state": self.state()})
+            for optimizer in optimizers:
+                optimizer.step()
+        return terms
+
+    def _descended(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """The terms of a phase on a share of its batch; their gradients are added to what its parts have."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            terms = phase.loss(batch)
+        total = torch.stack([term.float() for term in terms.values()]).sum() / self.accumulate
+        if total.requires_grad:
+            total.backward()
         return {f"{phase.name}.{name}": term for name, term in terms.items()}
+
+    def _not_finite(self, phase: Phase, terms: Mapping[str, Tensor]) -> str:
+        """What must not be taken a step along, in words; empty where all is finite."""
+        parts = (self.parts[part] for part in phase.updates)
+        gradients = [p.grad for module in parts for p in module.parameters() if p.grad is not None]
+        whole = {f"the gradient of {phase.name}": get_total_norm(gradients)} if gradients else {}
+        bad = [name for name, value in _numbers({**terms, **whole}).items() if not math.isfinite(value)]
+        return ", ".join([name for name in bad if name in terms] or bad)  # of such a term, the gradient is not either
 
     @contextmanager
     def _only(self, updates: tuple[str, ...]) -> Iterator[None]:
@@ -144,24 +187,7 @@ class Training:
             ) from None
 
 
-@contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C was pressed, to be asked between steps, so that no half step is saved.
-
-    Pressed again, it interrupts at once. Signals reach the main thread only.
-    """
-    pressed = False
-
-    def note(number: int, frame: object) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    listening = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, note) if listening else None
-    try:
-        yield lambda: pressed
-    finally:
-        if listening:
-            signal.signal(signal.SIGINT, before)
+def _numbers(terms: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars, brought from their device at once."""
+    values = torch.stack([term.detach().float() for term in terms.values()]).tolist() if terms else []
+    return dict(zip(terms, values, strict=True))

@@ -1,0 +1,41 @@
+"""Signals that ask a training to stop: it ends its step, saves, and leaves."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+STOPPED = 75  # the exit code of a training that such a signal stopped: "try again later" in sysexits.h
+GRACE = 2.0  # seconds in which a second Ctrl-C is still the first: keys bounce, and launchers pass it on once more
+NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")  # of schedulers and closed terminals; not every system has all
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], int]]:
+    """A function that says which signal asked to stop, 0 for none: to be asked between steps, so no half step is saved.
+
+    The signals are Ctrl-C (SIGINT), SIGTERM, SIGHUP and SIGUSR1, but for those that the process was started to ignore,
+    as nohup does. Ctrl-C after more than two seconds interrupts at once. Signals reach the main thread only.
+    """
+    asked, when = 0, 0.0
+
+    def note(number: int, frame: object) -> None:
+        nonlocal asked, when
+        if not asked:
+            asked, when = number, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - when > GRACE:
+            raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        others = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+        heard = [number for number in others if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, *heard)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
