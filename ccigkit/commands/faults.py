@@ -87,8 +87,9 @@ def explaining_faults(run: Run, settings: Settings, rows: int) -> Iterator[None]
             raise
         parts = 2 * settings.accumulate
         smaller = f"train.accumulate={parts} takes the batch in {parts} parts and goes on from the last checkpoint"
+        so_far = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
         raise UserError(
-            f"out of memory with train.batch={settings.batch} images in {settings.accumulate} parts; "
+            f"out of memory with train.batch={settings.batch} images{so_far}; "
             + (smaller if settings.batch >= 2 * parts else "nothing smaller can be trained")
             + "; a smaller train.batch or data.size needs another --run"
         ) from None
