@@ -19,7 +19,7 @@ from ccigkit.files import write_json
 from ccigkit.model.model import CausalImageModel
 from ccigkit.model.tensors import digest, read_tensors, write_tensors
 
-FORMAT = 2  # 1 had a checksum of its tensors alone, or none
+FORMAT = 1
 Components = Mapping[str, Mapping[str, Any]]  # the component of each kind with its options, by kind
 
 
@@ -141,9 +141,8 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path.parent} holds no trained model (no model.safetensors); train one with ccigkit train"
         )
     tensors, content, vouched = read_tensors(path)
-    if content.get("format") not in (1, FORMAT):
-        raise CheckpointError(f"{path} has format {content.get('format')}, this ccigkit reads formats 1 and {FORMAT}")
-    right = vouched if content["format"] == FORMAT else content.get("checksum") in (None, digest(tensors))
-    if not right:
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {content.get('format')}, this ccigkit reads format {FORMAT}")
+    if not vouched and content.get("checksum", found := digest(tensors)) != found:  # of older files, the tensors alone
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; train again, or restore a copy")
     return content, tensors
