@@ -121,7 +121,7 @@ def train(
 def graph(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TABLE.csv|.tsv|.parquet] [KIND.OPTION=VALUE]...", show_default=False),
+        typer.Argument(metavar="[TABLE.csv|.tsv|.parquet|RUN] [KIND.OPTION=VALUE]...", show_default=False),
     ] = None,
     config: ConfigFile = None,
     recipe: Recipe = None,
@@ -150,19 +150,29 @@ def graph(
     missing: Annotated[
         str | None, typer.Option(metavar="refuse|drop", help="What to do with rows that have holes.")
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="labels|readings|both", help="Of a run: what to learn from; default both."),
+    ] = None,
 ) -> None:
-    """Learn and show the graph alone, of a data set's attributes or of any table."""
-    from ccigkit.commands.graph import GraphRequest, show_graph, table_among
+    """Learn and show the graph alone, of a data set's attributes, of any table, or of what a run reads."""
+    from ccigkit.commands.graph import GraphRequest, run_among, show_graph, source_of, table_among
 
     given = arguments or []
-    table = table_among(given)
-    if table and data:
-        raise ConfigError(f"give a table or a data set, not both {table} and --data {data}")
+    table, run = table_among(given), run_among(given)
+    wanted = source_of(source, run)
+    several = [word for word in (run, table, data and f"--data {data}") if word]
+    if run and (config or recipe):
+        several.append(f"--config {config}" if config else f"--recipe {recipe}")
+    if len(several) > 1:
+        raise ConfigError(f"give a table, a data set or a run, not both {' and '.join(several[:2])}")
+    config = Path(run) / "config.toml" if run else config
     names = {"data": "table" if table else data, "structure": structure, "scm": scm}
-    settings = [word for word in given if word != table] + ([f"data.missing={missing}"] if missing else [])
+    settings = [word for word in given if word not in (table, run)] + ([f"data.missing={missing}"] if missing else [])
     resolved = _resolve(config, recipe, names, {}, settings)
-    path = Path(table) if table else None
-    show_graph(resolved, GraphRequest(path, out or [], truth, bootstrap, workers, fit, check), _console())
+    path, folder = Path(table) if table else None, Path(run) if run else None
+    request = GraphRequest(path, out or [], truth, bootstrap, workers, fit, check, folder, wanted)
+    show_graph(resolved, request, _console())
 
 
 @app.command()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from rich.console import Console
@@ -23,9 +24,10 @@ from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
 from ccigkit.data.base import DataModule
 from ccigkit.data.files.columns import describe_kinds, is_table, read_table
-from ccigkit.errors import ConfigError, DataError
+from ccigkit.errors import ConfigError, DataError, one_of
 from ccigkit.files import write_text
-from ccigkit.model.files import save_model
+from ccigkit.model.files import load_model, save_model
+from ccigkit.model.readings import can_read, readings
 from ccigkit.show.drawings import save_graph
 from ccigkit.show.progress import counting
 from ccigkit.show.tables import (
@@ -44,13 +46,19 @@ from ccigkit.structure.assess.hidden import suspected
 from ccigkit.structure.assess.sortability import r2_sortability, varsortability
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learned import Learned
+from ccigkit.structure.readings import directed
+from ccigkit.training.devices import choose_device
 
 MANY = 200  # attributes, of which one may wait for a graph
+Source = Literal["labels", "readings", "both"]
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
 
 
-def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
-    """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale."""
+def learn_graph(config: Config, table: Table, known: Knowledge, read: Table | None = None) -> Learned:
+    """Learn the graph of a table with the configured learner; its strengths are effects on the latent scale.
+
+    Where `read` has degrees of the table's labels, these decide the directions.
+    """
     knowledge = config.knowledge.added_to(known, table.names)
     learner: StructureLearner = config["structure"].build({"names": table.names})
     if len(table.names) > MANY:
@@ -61,6 +69,8 @@ def learn_graph(config: Config, table: Table, known: Knowledge) -> Learned:
         )
     start = time.perf_counter()
     found = learner.learn(learner.learnable(table), knowledge)
+    if read is not None:
+        found = directed(found, read.latents, knowledge)
     hidden = found.confounded | knowledge.confounded
     graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
@@ -146,12 +156,15 @@ class GraphRequest:
     workers: int = 0  # processes that do so; 0 for one per core
     fit: Path | None = None  # a folder for the causal model along the graph
     check: bool = False  # whether to ask what the table contradicts
+    run: Path | None = None  # a run whose data set it is, and whose model reads
+    source: Source | None = None  # what of that run to learn from; None for the best there is
 
 
 def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     """Learn and show the graph of a data set's attributes, or of a table in a file, without any images.
 
-    Of a table the data set `table` says which columns to take and of what kind they are. It is compared with the true
+    Of a table the data set `table` says which columns to take and of what kind they are. Of a run, what its model reads
+    off its images stands beside the labels. It is compared with the true
     graph, where there is one. With `samples` it is learned again from as many resamples, and what is written is their
     consensus. With `check` that is held to the table. With `fit` the mechanisms along it are fitted, and the causal
     model kept.
@@ -161,9 +174,10 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     if request.fit and (request.fit / "config.toml").exists():
         raise ConfigError(f"--fit {request.fit}: that folder holds a run; choose another")
     table, known = table_of(config, request, console)
+    table, read = read_by(config, request, table, console)
     torch.manual_seed(config.train.seed)
     with console.status(f"learning the graph of {len(table.values)} rows, {len(table.names)} attributes"):
-        learned = learn_graph(config, table, known)
+        learned = learn_graph(config, table, known, read)
     describe_graph(console, learned, table.truth)
     graphs, title, remarks, shares = {ALL_ROWS: learned.graph}, f"learned by {learned.learner.name}", None, None
     if request.samples:
@@ -202,6 +216,53 @@ def table_of(config: Config, request: GraphRequest, console: Console) -> tuple[T
     if request.truth is not None:
         table = replace(table, truth=CausalGraph.from_toml(request.truth).reordered(table.names))
     return table, known
+
+
+def read_by(config: Config, request: GraphRequest, table: Table, console: Console) -> tuple[Table, Table | None]:
+    """The table to learn from, and what a run's model reads beside it, as the request wants.
+
+    Raises:
+        ConfigError: where there is nothing to read, and where resamples are wanted of labels and readings both.
+    """
+    if request.run is None or request.source == "labels":
+        return table, None
+    model = load_model(request.run, choose_device(config.train.device))
+    if request.source is None and not can_read(model):
+        say(console, "no labels that the model could read: learned from the table alone")
+        return table, None
+    if request.samples and request.source != "readings":
+        raise ConfigError("--bootstrap learns from one table: give --from labels or --from readings with it")
+    with console.status(f"reading {len(table.values)} images"):
+        read = readings(model, config["data"].build({}), table)
+    return (read, None) if request.source == "readings" else (table, read)
+
+
+def source_of(word: str | None, run: str | None) -> Source | None:
+    """What of a run to learn from, as --from says it.
+
+    Raises:
+        ConfigError: where that is nothing to learn from, or there is no run.
+    """
+    if word is not None and run is None:
+        raise ConfigError(f"--from {word} says what of a run to learn from: name the folder of one")
+    match word:
+        case None | "labels" | "readings" | "both":
+            return word
+    raise ConfigError(one_of("--from", word, get_args(Source)))
+
+
+def run_among(words: Sequence[str]) -> str | None:
+    """The word of a command line that is the folder of a run.
+
+    Raises:
+        ConfigError: where it is a folder, but none that holds a run.
+    """
+    for word in words:
+        if os.path.isdir(word):  # noqa: PTH112  as in `table_among`
+            if not (Path(word) / "config.toml").is_file():
+                raise ConfigError(f"{word} holds no run (no config.toml); train one with ccigkit train --run")
+            return word
+    return None
 
 
 def fit_model(config: Config, table: Table, graph: CausalGraph, folder: Path) -> CausalModel:
