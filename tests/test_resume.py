@@ -20,7 +20,9 @@ from torch import Tensor
 
 from ccigkit.causal.model import CausalModel
 from ccigkit.commands import train
+from ccigkit.commands.graph import learn_graph
 from ccigkit.commands.run import Run
+from ccigkit.data.drawn.faces import Faces
 from ccigkit.interfaces import Batch, Phase
 from ccigkit.model import load_model
 from ccigkit.objectives import ccig
@@ -43,6 +45,16 @@ TRAININGS = {
     "ccig, joint gae": ("objective.name=ccig", "train.schedule=joint", *QUICK_GAE),
     "ccig, resnet, linear": ("objective.name=ccig", "scm.name=linear", "backbone.name=resnet", "backbone.width=8"),
     "ccig, labels": ("objective.name=ccig", *LABELS),
+    "ccig, labels, joint": (
+        "objective.name=ccig",
+        *LABELS[:2],
+        "structure.name=boss",
+        "train.schedule=joint",
+        "data.n=60",
+    ),
+    "ccig, labels, joint golem": (
+        *("objective.name=ccig", *LABELS[:2], "structure.name=golem", "train.schedule=joint", "data.n=60"),
+    ),
     "dear, freeze": ("objective.name=dear", "train.schedule=freeze"),
     "dear, finetune": ("objective.name=dear", "train.schedule=finetune"),
     "dear, joint notears": ("objective.name=dear", "structure.name=notears", "train.schedule=joint"),
@@ -109,6 +121,21 @@ def test_stop_and_resume_is_never_having_stopped(
     assert state["step"] == STOP  # the step that Ctrl-C fell into was played to its end
     torch.manual_seed(99)  # whatever happened in between
     random.seed(99)
+    train.train(config, tmp_path / "halves", SILENT)
+    assert_same_run(tmp_path / "whole", tmp_path / "halves")
+
+
+def test_a_graph_is_learned_again_alike_where_training_stopped_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(*TRAININGS["ccig, labels, joint"], f"train.steps={STEPS}")
+    model = train.train(config, tmp_path / "whole", SILENT)
+    table = Faces(n=60, labels="hard").table()
+    assert model.graph.edges != learn_graph(config, table, Faces.knowledge).graph.edges  # so it was, half-way
+    with monkeypatch.context() as patch:
+        press_at(STEPS // 2 - 1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config, tmp_path / "halves", SILENT)
     train.train(config, tmp_path / "halves", SILENT)
     assert_same_run(tmp_path / "whole", tmp_path / "halves")
 

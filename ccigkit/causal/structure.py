@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph, Matrix
+from ccigkit.causal.attributes import Table
+from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
+from ccigkit.causal.strengths import fit_strengths
 
 
 class Structure(nn.Module):
-    """The graph inside a model: edge weights [d, d] inside an acyclic mask that never grows.
+    """The graph inside a model: edge weights [d, d] inside an acyclic mask that no training step changes.
 
     Whether the weights go on learning is the difference between the schedules "finetune" and "freeze".
 
@@ -58,6 +60,12 @@ class Structure(nn.Module):
     def set_strengths(self, strengths: Matrix) -> None:
         """Take other weights [d, d] for the same edges."""
         self.weights.copy_(torch.tensor(strengths))
+
+    @torch.no_grad()
+    def rewire(self, graph: CausalGraph, table: Table, knowledge: Knowledge) -> None:
+        """Take another graph, learned meanwhile; its strengths are those of the table."""
+        self.mask.copy_(torch.tensor(graph.adjacency))
+        self.set_strengths(fit_strengths(table, graph.adjacency))
 
     def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
         """Loss terms of the structure itself on attributes [b, d]: none, where the graph is fixed."""

@@ -35,7 +35,7 @@ class Settings:
         batch: images per step.
         latent: size of the latent, attributes and style together; 0 takes twice the attributes, at least 16.
         schedule: what becomes of the learned graph: freeze it, finetune its weights within the learned edges, or joint:
-            go on learning the whole graph with the images, its cycles driven out and cut at the end.
+            learn it on with the images, of labels once more half-way, from what the encoder then reads.
         seed: seed of everything random.
         device: cpu, cuda, cuda:1, mps, or auto for the best there is.
         precision: float32, bfloat16, or auto: bfloat16 where the hardware is fast at it.

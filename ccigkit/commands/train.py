@@ -26,21 +26,23 @@ from ccigkit.commands.run import Run
 from ccigkit.commands.summary import summary
 from ccigkit.component.registry import Assembly, registry
 from ccigkit.data.base import DataModule
-from ccigkit.errors import CheckpointError, ConfigError
+from ccigkit.errors import CheckpointError, ConfigError, DataError
 from ccigkit.files import write_json, write_text
 from ccigkit.model.calibration import calibrations, fit_degrees
 from ccigkit.model.files import save_model
 from ccigkit.model.model import CausalImageModel
+from ccigkit.model.readings import readings
 from ccigkit.objectives.base import Objective
 from ccigkit.show.drawings import save_graph
 from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
-from ccigkit.show.tables import describe_graph, facts_table, rows_table
+from ccigkit.show.tables import describe_graph, facts_table, rows_table, say_notes
 from ccigkit.show.terminal import plain, say
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.learned import Learned
+from ccigkit.structure.readings import directed
 from ccigkit.training.batches import batches
 from ccigkit.training.best import Best
 from ccigkit.training.checkpoints import State
@@ -105,7 +107,6 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
         folder: the run directory.
         console: where to say what happens.
     """
-    check_schedule(config)
     check_batch(config)
     device = choose_device(config.train.device)
     if device.type == "cpu":
@@ -113,6 +114,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
     seed_all(config.train.seed)
     data: DataModule = config["data"].build({})
     table = data.table()
+    check_schedule(config, table)
     run = Run(folder)
     with run.open(config):
         say(console, plain(str(folder), "bold"), f": {data.name}, {len(table.values)} images, {device}")
@@ -236,18 +238,18 @@ def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -
     return model, parts["objective"]
 
 
-def check_schedule(config: Config) -> None:
-    """Check that the structure learner can do what the schedule wants.
+def check_schedule(config: Config, table: Table) -> None:
+    """Check that there is something to go on learning the graph from, where the schedule is joint.
 
     Raises:
-        ConfigError: where the schedule is joint and the learner gives a fixed graph.
+        ConfigError: where the learner gives a fixed graph and the table has no labels that pictures could refine.
     """
     name = config["structure"].name
     able = [c.name for c in registry() if issubclass(c, JointStructureLearner)]
-    if config.train.schedule == "joint" and name not in able:
+    if config.train.schedule == "joint" and name not in able and not any(a.labelled for a in table.attributes):
         raise ConfigError(
-            f"train.schedule=joint needs a structure learner that can go on learning ({', '.join(able)}); "
-            f"{name} gives a fixed graph, so use finetune or freeze"
+            f"train.schedule=joint needs a structure learner that can go on learning ({', '.join(able)}), or labels 0 "
+            f"and 1 of which pictures show degrees; {name} gives a fixed graph, so use finetune or freeze"
         )
 
 
@@ -266,7 +268,29 @@ def choose_structure(schedule: str, learned: Learned) -> Structure:
     """The structure that a schedule trains: settled, weights only, or the whole graph."""
     if schedule == "joint" and isinstance(learned.learner, JointStructureLearner):
         return JointStructure(learned.learner, learned.graph)
-    return Structure(learned.graph, learns=schedule == "finetune")
+    return Structure(learned.graph, learns=schedule in ("finetune", "joint"))
+
+
+def learn_again(experiment: Experiment, console: Console) -> None:
+    """Learn the graph again, now that the encoder reads: who is joined as before, which way round by its readings."""
+    model, table, knowledge = experiment.model, experiment.table, experiment.learned.knowledge
+    if not any(attribute.labelled for attribute in table.attributes):
+        return  # the table has the degrees already
+    before = model.graph
+    with torch.random.fork_rng():
+        try:
+            read = readings(experiment.export().eval(), experiment.data, table)
+            found = directed(before, read.latents, knowledge)
+        except DataError as error:  # what says the same of every picture has not learned to read
+            say(console, f"the graph stays as it was learned from the labels: {error}")
+            return
+        model.structure.rewire(found, table, knowledge)
+    experiment.training.objective.begin()
+    after = model.graph
+    say(console, plain(f"step {experiment.training.step_number}, the graph again", "bold"))
+    say_notes(console, found)
+    if (truth := experiment.data.truth) is not None:
+        say(console, f"SHD to the true graph: {before.shd(truth)} before, now ", plain(str(after.shd(truth)), "bold"))
 
 
 def play(experiment: Experiment, console: Console) -> None:
@@ -289,6 +313,8 @@ def play(experiment: Experiment, console: Console) -> None:
                 experiment.best.check(terms)
             experiment.best.add(terms)
             images += settings.batch
+            if settings.schedule == "joint" and step == settings.steps // 2:
+                learn_again(experiment, console)
             with disk.bearing():
                 if step == first + 1 or now - said > 2 or step == settings.steps:
                     speed = images / max(now - said, 1e-9)

@@ -66,7 +66,7 @@ class Objective(Component):
         return {**self.model.parts(), "structure": self.model.structure, "discriminator": self.discriminator}
 
     def begin(self) -> None:
-        """Called once, before the first step of a training (not on resuming one)."""
+        """Called before the first step of a training (not on resuming one), and where its graph was learned again."""
 
     def between(self, step: int) -> None:
         """Called after every step, for what no gradient updates: multipliers, refitted noise."""

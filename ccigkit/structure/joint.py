@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccigkit.causal.graph import CausalGraph, Matrix
+from ccigkit.causal.attributes import Table
+from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.structure import Structure
 from ccigkit.errors import GraphError
 from ccigkit.structure.base import JointStructureLearner
@@ -41,6 +43,14 @@ class JointStructure(Structure):
 
     def set_strengths(self, strengths: Matrix) -> None:
         raise GraphError("a structure that is still being learned takes its strengths from its learner")
+
+    def rewire(self, graph: CausalGraph, table: Table, knowledge: Knowledge) -> None:
+        """Let the learner learn the table again, of the graph's edges alone; it may leave some of them out."""
+        pairs = ~np.eye(len(graph.names), dtype=bool) & ~graph.adjacency
+        others = frozenset((graph.names[i], graph.names[j]) for i, j in np.argwhere(pairs))
+        device = self.learner.adjacency().device
+        self.learner.cpu().learn(table, knowledge.joined(Knowledge(forbidden=others)))
+        self.learner.to(device)
 
     def terms(self, latents: Tensor) -> Mapping[str, Tensor]:
         return self.learner.loss(latents)
