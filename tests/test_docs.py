@@ -124,8 +124,8 @@ def test_every_command_shown_is_one(page: Path, tmp_path: Path, monkeypatch: pyt
         if name == "graph":
             arguments = context.params.pop("arguments") or []
             settings = [s for s in arguments if "=" in s]
-            if len(settings) < len(arguments):  # the other is a file, read as the data set `table` reads one
+            if len(settings) < len(arguments):  # the other is a file, as the data set `table` reads one, or a run
                 context.params["data"] = "table"
-            for alone in ("out", "truth", "bootstrap", "workers", "fit", "check", "missing"):
+            for alone in ("out", "truth", "bootstrap", "workers", "fit", "check", "missing", "source"):
                 context.params.pop(alone)
             ALL["train"].callback(settings=settings, **context.params, dry_run=True)
