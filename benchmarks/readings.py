@@ -84,6 +84,8 @@ def distances(n: int, wrong: float, seed: int, given: argparse.Namespace) -> dic
         other = Config.resolve([("readings", {**config.tables, "structure": {"name": learner}})])
         graph = learn_graph(other, labels, Knowledge()).graph
         found[f"labels, {learner}"] = graph.shd(labels.truth)
+        # a control: the labels themselves as the readings, as an encoder gives them that knows its images by heart
+        found[f"both with labels, {learner}"] = directed(graph, labels.latents, Knowledge()).shd(labels.truth)
         for name, beside in (*read.items(), ("degrees", degrees)):
             found[f"{name}, {learner}"] = learn_graph(other, beside, Knowledge()).graph.shd(labels.truth)
             found[f"both with {name}, {learner}"] = directed(graph, beside.latents, Knowledge()).shd(labels.truth)
