@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import UnionType
 from typing import Literal
@@ -20,6 +20,7 @@ from ccigkit.causal.dag import reachability as reachability
 from ccigkit.causal.dag import topological_order as topological_order
 from ccigkit.causal.edges import Edge, Pair, is_pair, pair_of, parse_pair, read_edge, written_edge, written_pair
 from ccigkit.causal.edges import parse_edge as parse_edge
+from ccigkit.causal.evidence import Evidence
 from ccigkit.causal.knowledge import Knowledge as Knowledge
 from ccigkit.errors import GraphError, one_of
 from ccigkit.names import one_line, quoted, width
@@ -49,6 +50,7 @@ class CausalGraph:
     strengths: Matrix
     notes: tuple[str, ...] = field(default=(), compare=False)  # remarks of the learner to show, e.g. which edges it cut
     confounded: frozenset[Pair] = frozenset()
+    evidence: Mapping[tuple[str, str], Evidence] = field(default_factory=dict, compare=False)  # by (cause, effect)
 
     def __post_init__(self) -> None:
         strengths = np.array(self.strengths, dtype=np.float64)
@@ -195,7 +197,7 @@ class CausalGraph:
             missing, extra = set(names) - set(self.names), set(self.names) - set(names)
             raise GraphError(f"the graph is over other attributes: it lacks {sorted(missing)} and adds {sorted(extra)}")
         at = [self.names.index(name) for name in names]
-        return CausalGraph(tuple(names), self.strengths[np.ix_(at, at)], self.notes, self.confounded)
+        return replace(self, names=tuple(names), strengths=self.strengths[np.ix_(at, at)])
 
     def shd(self, truth: CausalGraph, *, reversal: Literal[1, 2] = 1) -> int:
         """Structural Hamming distance: edges missing, extra or reversed; a reversal counts one, or two by option.
@@ -247,8 +249,8 @@ class CausalGraph:
 
         `confounded = ["a <-> b", ...]` follows where there are hidden common causes, or { one = "a", other = "b" }.
 
-        A remark on an edge (cause, effect) stands beside it as a comment; an edge that the graph lacks is then written
-        too, but commented out.
+        A remark on an edge (cause, effect), and its evidence, stand beside it as a comment; an edge that the graph
+        lacks is then written too, but commented out.
 
         Args:
             remarks: what to write beside edges, by (cause, effect).
@@ -260,12 +262,14 @@ class CausalGraph:
                 "a -> b : 1",  # found in 98%
             ]
         """
-        remarks = remarks or {}
+        said = dict(remarks or {})
+        for edge in (edge for edge in self.edges if edge in self.evidence):
+            said[edge] = "; ".join(filter(None, (said.get(edge), str(self.evidence[edge]))))
         lines = []
-        for cause, effect in dict.fromkeys((*self.edges, *remarks)):
+        for cause, effect in dict.fromkeys((*self.edges, *said)):
             strength = self.strengths[self.index(cause), self.index(effect)]
             line = f"{'' if strength else '# '}{written_edge(cause, effect, strength, self.names)},"
-            remark = remarks.get((cause, effect))
+            remark = said.get((cause, effect))
             lines.append(f"    {line}  # {one_line(remark)}" if remark else f"    {line}")
         names = ", ".join(map(quoted, self.names))
         hidden = ", ".join(written_pair(one, other, self.names) for one, other in self.pairs)

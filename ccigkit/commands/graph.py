@@ -68,11 +68,13 @@ def learn_graph(config: Config, table: Table, known: Knowledge, read: Table | No
             stacklevel=2,
         )
     start = time.perf_counter()
-    found = learner.learn(learner.learnable(table), knowledge)
-    if read is not None:
-        found = directed(found, read.latents, knowledge)
+    rows = learner.learnable(table)
+    if read is None:
+        found = learner.explained(rows, knowledge)
+    else:
+        found = directed(learner.learn(rows, knowledge), read.latents, knowledge)
     hidden = found.confounded | knowledge.confounded
-    graph = CausalGraph(found.names, fit_strengths(table, found.adjacency), found.notes, hidden)
+    graph = replace(found, strengths=fit_strengths(table, found.adjacency), confounded=hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
     graph = replace(graph, notes=(*graph.notes, *unlearned(learner, table), *cautions(graph), *doubts))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
@@ -182,8 +184,12 @@ def show_graph(config: Config, request: GraphRequest, console: Console) -> None:
     graphs, title, remarks, shares = {ALL_ROWS: learned.graph}, f"learned by {learned.learner.name}", None, None
     if request.samples:
         resampled = resample_graph(config, request, table, learned, console)
-        graphs[CONSENSUS], remarks, shares = resampled.graph, resampled.remarks(), resampled.arrows
+        sure = {edge: learned.graph.evidence[edge] for edge in resampled.graph.edges if edge in learned.graph.evidence}
+        graphs[CONSENSUS] = replace(resampled.graph, evidence=sure)
+        remarks, shares = resampled.remarks(), resampled.arrows
         title += f": how often in {resampled.samples} resamples"
+    elif learned.graph.evidence:
+        title += ": nats lost if turned"
     judge_graphs(graphs, table, console)
     graph = graphs.get(CONSENSUS, learned.graph)
     if request.check:

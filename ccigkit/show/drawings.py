@@ -39,7 +39,8 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
         graph: what to draw.
         path: the file, .png, .jpg or .svg.
         title: what stands above.
-        shares: [d, d], how often each arrow is found; arrows are then as strong as that, and labelled with it.
+        shares: [d, d], how often each arrow is found; arrows are then as strong as that, and labelled with it. Without,
+            they are labelled with the graph's evidence, where it has any.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -52,15 +53,23 @@ def save_graph(graph: CausalGraph, path: Path, title: str = "", shares: Matrix |
     drawn = folded(layered(graph))
     paper = draw_graph(Paper(), drawn, strengths(graph, shares), hidden(graph))
     paper = _cut(paper, drawn, above=0.4 if title else 0.0)
-    if shares is not None:
-        for (cause, effect), way in drawn.arrows.items():
+    said = labels(graph, shares)
+    for edge, way in drawn.arrows.items():
+        if edge in said:
             # where an arrow has a layer to itself, or midway
             x, y = way[1] if len(way) > 2 else np.mean(way, axis=0)
-            share = f"{shares[graph.index(cause), graph.index(effect)]:.0%}"
-            paper.write(x, y, share, 7, ha="center", bbox=LABEL, zorder=4)
+            paper.write(x, y, said[edge], 7, ha="center", bbox=LABEL, zorder=4)
     left, _ = paper.axes.get_xlim()
     paper.write(left + 0.1, -0.28, title, 10, va="top")
     paper.save(path)
+
+
+def labels(graph: CausalGraph, shares: Matrix | None = None) -> dict[Edge, str]:
+    """What is written on each arrow: its share [d, d], or the nats that turning it costs, or in a word why not."""
+    if shares is not None:
+        return {edge: f"{shares[graph.index(edge[0]), graph.index(edge[1])]:.0%}" for edge in graph.edges}
+    words = {"choice": "choice", "knowledge": "told"}
+    return {edge: words.get(sure.reason, sure.nats) for edge, sure in graph.evidence.items()}
 
 
 def strengths(graph: CausalGraph, shares: Matrix | None = None) -> dict[Edge, dict[str, Any]]:

@@ -17,6 +17,7 @@ from ccigkit.structure.assess.compare import Comparison, Distances
 from ccigkit.structure.assess.falsify import Verdict
 from ccigkit.structure.learned import Learned
 
+SHOWN = 40  # edges of which it is shown how sure they are
 MOST = 10  # contradictions that are shown
 TELLING = 0.85  # a sortability so far from 1/2, on either side, all but gives the order
 
@@ -31,6 +32,8 @@ def describe_graph(console: Console, learned: Learned, truth: CausalGraph | None
         say(console, plain(f"known beforehand: {tiers}", "dim"))
     say(console, graph.to_text())
     say_notes(console, graph)
+    if graph.evidence:
+        console.print(evidence_table(graph))
     if truth is not None:
         distance = plain(str(graph.shd(truth)), "bold")
         say(console, "SHD to the true graph: ", distance, f" (of {len(truth.edges)} true edges)")
@@ -40,6 +43,20 @@ def say_notes(console: Console, graph: CausalGraph) -> None:
     """Print the remarks of a graph's learner."""
     for note in graph.notes:
         say(console, plain(f"note: {note}", "dim"))
+
+
+def evidence_table(graph: CausalGraph) -> Table:
+    """How sure each edge is; of many edges those whose arrows cost least to turn, or can be turned for nothing."""
+    ranked = [(edge, graph.evidence[edge]) for edge in graph.edges if edge in graph.evidence]
+    sure = sorted(ranked, key=lambda entry: entry[1].reversal if entry[1].nats != "-" else float("inf"))
+    more = f", the least sure {SHOWN} of {len(sure)}" if len(sure) > SHOWN else ""
+    made = new_table("edge", title=f"how sure{more}")
+    add_column(made, "strength", justify="right")
+    add_column(made, "nats lost if turned", justify="right")
+    add_column(made, "points that way")
+    for (cause, effect), found in sure[:SHOWN]:
+        add_row(made, f"{cause} -> {effect}", f"{found.strength:.2f}", found.nats, found.why)
+    return made
 
 
 def frequency_table(resampled: Bootstrap, learned: CausalGraph) -> Table:

@@ -44,6 +44,13 @@ class StructureLearner(Component):
         """
         return table if self.uses_interventions else observed(table)
 
+    def explained(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        """The same with evidence for each edge, where the learner has any, which takes longer.
+
+        Where gathering that finds a better graph, it is that one.
+        """
+        return self.learn(table, knowledge)
+
     @classmethod
     def contract(cls, build: Callable[..., Any], lab: Any) -> None:
         table = lab.toy_table()

@@ -12,6 +12,7 @@ from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.component.options import Seed
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learners.boss import Boss
+from ccigkit.structure.scores.strong import Least
 
 
 class Auto(StructureLearner):
@@ -22,16 +23,24 @@ class Auto(StructureLearner):
     kinds of the attributes whose graph explains them best: see there.
 
     Args:
+        least: strength, on the scale of a correlation, below which an edge of many rows is left out; 0 keeps all. auto
+            is 0.04, or as much more as leaves fewer than five edges per attribute.
         seed: of the changes of order that its further searches start from.
     """
 
     name = "auto"
     uses_interventions = True
 
-    def __init__(self, names: tuple[str, ...], *, seed: Annotated[Seed, Ge(0)] = 0) -> None:
-        self.names, self.seed = names, seed
+    def __init__(self, names: tuple[str, ...], *, least: Least = "auto", seed: Annotated[Seed, Ge(0)] = 0) -> None:
+        self.boss = Boss(names, least=least, seed=seed)
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
-        graph = Boss(self.names, seed=self.seed).learn(table, knowledge)
-        picked, *others = graph.notes  # boss says first which score it took, and why
-        return replace(graph, notes=(f"auto took boss, {picked}", *others))
+        return _said(self.boss.learn(table, knowledge))
+
+    def explained(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        return _said(self.boss.explained(table, knowledge))
+
+
+def _said(graph: CausalGraph) -> CausalGraph:
+    picked, *others = graph.notes  # boss says first which score it took, and why
+    return replace(graph, notes=(f"auto took boss, {picked}", *others))

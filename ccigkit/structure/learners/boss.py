@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,10 +17,12 @@ from ccigkit.causal.regimes import set_apart
 from ccigkit.causal.strengths import Support, covariance, regress
 from ccigkit.component.options import Natural, Positive, Seed
 from ccigkit.structure.assess.equivalence import with_class
+from ccigkit.structure.assess.reversal import evidence, turned
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.choice import ScoreName, choose, score_of
 from ccigkit.structure.scores.gaussian import Positions
+from ccigkit.structure.scores.strong import STEPS, Least, Strong, is_sparse, strong
 from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
@@ -45,6 +50,8 @@ class Boss(StructureLearner):
         restarts: further searches in a row that may find nothing better, each from the best order so far with a few
             attributes moved anywhere.
         sample: rows that the prior of bdeu is worth; more rows make denser graphs.
+        least: strength, on the scale of a correlation, below which an edge of many rows is left out; 0 keeps all. auto
+            is 0.04, or as much more as leaves fewer than five edges per attribute.
         seed: of these moves.
     """
 
@@ -59,31 +66,63 @@ class Boss(StructureLearner):
         penalty: Positive = 2.0,
         restarts: Natural = 50,
         sample: Positive = 1.0,
+        least: Least = "auto",
         seed: Annotated[Seed, Ge(0)] = 0,
     ) -> None:
-        self.score, self.penalty, self.sample = score, penalty, sample
+        self.score, self.penalty, self.sample, self.least = score, penalty, sample, least
         self.restarts, self.seed = restarts, seed
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        found, _, graph_of = self._searched(table, knowledge)
+        return graph_of(found)
+
+    def explained(self, table: Table, knowledge: Knowledge) -> CausalGraph:
+        found, names, graph_of = self._searched(table, knowledge)
+        best, costs = turned(found)
+        graph, sure = graph_of(best), evidence(best, costs, names)
+        unturned = sum(math.isnan(each.reversal) for each in sure.values())
+        said = (f"{unturned} arrows were not turned, as that takes long in so large a graph",) if unturned else ()
+        return replace(graph, evidence=sure, notes=(*graph.notes, *said))
+
+    def _searched(
+        self, table: Table, knowledge: Knowledge
+    ) -> tuple[Found, tuple[str, ...], Callable[[Found], CausalGraph]]:
+        """The best order found, of the names in an order of their own, and what makes a graph of such a one."""
         ordered = by_skewness(table)
         moments = rounded(covariance(ordered))
         refuse_collinear(moments, ordered.names)
         allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
         first = np.argsort(-1 / (np.linalg.inv(moments).diagonal() * moments.diagonal()))
 
-        def find(score: Score) -> Support:
-            return search(score, allowed, required, first, self.restarts, self.seed)
+        def strongly(score: Score, restarts: int, least: float) -> Found:
+            return search(strong(score, least), allowed, required, first, restarts, self.seed)
+
+        def find(score: Score) -> Found:
+            least: float | str = self.least
+            if isinstance(least, str):
+                tried = (step for step in STEPS if is_sparse(strongly(score, 0, step).support))
+                least = next(tried, STEPS[-1])
+            return strongly(score, self.restarts, least)
 
         if self.score == "auto":
-            choice = choose(ordered, self.penalty, find)
-            score, support, notes = choice.score, choice.graph, [choice.why]
+            found, why = choose(ordered, self.penalty, find)
+            notes = [why]
         else:
-            score, notes = score_of(self.score, ordered, self.penalty, self.sample), []
-            support = find(score)
+            found, notes = find(score_of(self.score, ordered, self.penalty, self.sample)), []
+        score = found.score
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
-        graph = CausalGraph(ordered.names, regress(moments, support), tuple(notes)).reordered(table.names)
-        return with_class(graph, knowledge, set_apart(table)) if score.equivalent else graph
+        if isinstance(score, Strong):
+            notes.append(
+                f"edges weaker than {score.least:g} are left out, though {score.n} rows may show them; "
+                "structure.least=0 keeps them"
+            )
+
+        def graph_of(found: Found) -> CausalGraph:
+            graph = CausalGraph(ordered.names, regress(moments, found.support), tuple(notes)).reordered(table.names)
+            return with_class(graph, knowledge, set_apart(table)) if score.equivalent else graph
+
+        return found, ordered.names, graph_of
 
 
 # --- the search -------------------------------------------------------------------------------------------------------
@@ -166,14 +205,43 @@ class Tree:
         return score, causes
 
 
+@dataclass(frozen=True)
+class Found:
+    """The best order of the attributes that a search found, its total score, and the trees it asked."""
+
+    score: Score
+    allowed: Support
+    required: Support
+    trees: list[Tree]
+    order: list[int]
+    total: float
+
+    @cached_property
+    def support(self) -> Support:
+        """[d, d], the edges of the best graph with this order."""
+        support, before = np.zeros_like(self.required), 0
+        for target in self.order:
+            support[list(self.trees[target].best(before)[1]), target] = True
+            before |= 1 << target
+        return support
+
+    def turned(self, order: list[int], cause: int, effect: int) -> Found:
+        """The best graph found in which the effect causes the cause, from an order with the two the other way round."""
+        required, trees = self.required.copy(), [*self.trees]
+        required[effect, cause] = True
+        trees[cause] = Tree(self.score, cause, self.allowed, required)
+        known, reach = _known(self.allowed, required), reachability(required)
+        starts = [moved(order, effect, order.index(cause)), moved(order, cause, order.index(effect))]
+        total, found = max(_climb(trees, _agreeing(np.array(start), known), reach) for start in starts)
+        return replace(self, trees=trees, order=found, total=total)
+
+
 def search(
     score: Score, allowed: Support, required: Support, first: Positions, restarts: int = 0, seed: int = 0
-) -> Support:
-    """[d, d], the edges of the best order found, starting from an order that need not agree with what is known."""
+) -> Found:
+    """The best order found, starting from one that need not agree with what is known; allowed edges are [d, d]."""
     trees = [Tree(score, target, allowed, required) for target in range(score.size)]
-    one_way = allowed & ~allowed.T
-    # where only one direction is allowed and no path leads back, the order may as well start that way round
-    known = required | (one_way & ~reachability(one_way).T)
+    known = _known(allowed, required)
     reach, random = reachability(required), np.random.default_rng(seed)
     best, order = _climb(trees, _agreeing(first, known), reach)
     idle = 0
@@ -182,12 +250,19 @@ def search(
         idle += 1
         if total > best + CLOSE * abs(best):
             best, order, idle = total, found, 0
-    support = np.zeros((score.size, score.size), dtype=bool)
-    before = 0
-    for target in order:
-        support[list(trees[target].best(before)[1]), target] = True
-        before |= 1 << target
-    return support
+    return Found(score, allowed, required, trees, order, best)
+
+
+def moved(order: list[int], target: int, place: int) -> list[int]:
+    """The order with the target at another place."""
+    rest = [x for x in order if x != target]
+    return [*rest[:place], target, *rest[place:]]
+
+
+def _known(allowed: Support, required: Support) -> Support:
+    """[d, d], where an order may as well start with row before column: no path of what has one direction leads back."""
+    one_way = required | (allowed & ~allowed.T)
+    return np.asarray(required | (one_way & ~reachability(one_way).T))
 
 
 def _agreeing(order: Positions, known: Support) -> list[int]:

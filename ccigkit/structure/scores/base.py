@@ -18,6 +18,7 @@ class Score(ABC):
     size: int
     n: int  # the rows it has looked at
     equivalent = True  # whether all graphs of one equivalence class score alike, or as good as alike
+    assumed = ""  # the form of effects by which it tells graphs of one class apart, where it does
     exact = True  # whether `additions` are the very scores that `local` gives
 
     @abstractmethod

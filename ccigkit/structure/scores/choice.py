@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -65,39 +64,39 @@ def _plain(name: ScoreName, table: Table, penalty: float, sample: float, scores:
     return Gaussian(rounded(covariance(table)), len(table.values), penalty)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The score that suits a table, the graph [d, d] that a search found by it, and why it was taken."""
+class Found(Protocol):
+    """What a search found by a score."""
 
-    score: Score
-    graph: Support
-    why: str
+    @property
+    def support(self) -> Support:
+        """[d, d], the edges of the graph."""
 
 
-def choose(table: Table, penalty: float, find: Callable[[Score], Support]) -> Choice:
-    """Of the scores that come into question for the kinds of the attributes, the one whose graph is judged best.
+AnyFound = TypeVar("AnyFound", bound=Found)
+
+
+def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> tuple[AnyFound, str]:
+    """Of what is found by the scores that suit the kinds of the attributes, what is judged best, and why.
 
     Kinds and judgement are those of the rows in which nothing was set.
 
     Args:
         table: the rows.
         penalty: of a parameter, in units of BIC's.
-        find: the graph [d, d] that a search finds by a score.
+        find: what a search finds by a score.
     """
     typical = _typical(table)
     names = suited(typical, penalty)
-    scores = {name: score_of(name, table, penalty) for name in names}
-    graphs = {name: find(score) for name, score in scores.items()}
+    found = {name: find(score_of(name, table, penalty)) for name in names}
     if len(names) == 1:
         (name,) = names
-        why = "straight lines explain the attributes as well as curves would"
-    else:
-        judge = Judge(typical)
-        name, other = sorted(names, key=lambda name: -judge.total(graphs[name]))
-        gain = judge.total(graphs[name]) - judge.total(graphs[other])
-        better = f"better than that of {other} by {gain:.0f} nats" if gain > CLOSE else f"as well as that of {other}"
-        why = f"its graph explains the attributes {better}"
-    return Choice(scores[name], graphs[name], f"score {name}: {why}")
+        return found[name], f"score {name}: straight lines explain the attributes as well as curves would"
+    judge = Judge(typical)
+    totals = {name: judge.total(found[name].support) for name in names}
+    best, other = sorted(names, key=lambda name: -totals[name])
+    gain = totals[best] - totals[other]
+    better = f"better than that of {other} by {gain:.0f} nats" if gain > CLOSE else f"as well as that of {other}"
+    return found[best], f"score {best}: its graph explains the attributes {better}"
 
 
 def _typical(table: Table) -> Table:

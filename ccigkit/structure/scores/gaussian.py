@@ -101,6 +101,7 @@ class Blocks(Score):
         equivalent: bool,
     ) -> None:
         self.size, self.n, self.equivalent = len(heads), n, equivalent
+        self.assumed = "" if equivalent else "curves"
         self.heads, self.blocks = heads, blocks
         scale = np.sqrt(np.maximum(moments.diagonal(), LEAST))
         self.moments = moments / scale
