@@ -16,6 +16,7 @@ from ccigkit.model.placement import Placement
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.pixels import ImageShape
 from ccigkit.structure.assess.equivalence import member, with_class
+from ccigkit.structure.assess.patience import extrapolated, refuse_long
 from ccigkit.structure.base import JointStructureLearner, StructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.tables import by_skewness, hard_labels, project, refuse_collinear, rounded, with_strengths
@@ -59,11 +60,13 @@ __all__ = [
     "Weight",
     "by_skewness",
     "covariance",
+    "extrapolated",
     "fit_strengths",
     "hard_labels",
     "member",
     "project",
     "refuse_collinear",
+    "refuse_long",
     "rounded",
     "with_class",
     "with_strengths",

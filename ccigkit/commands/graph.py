@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from math import comb
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -22,6 +23,7 @@ from ccigkit.causal.regimes import left_alone, natural
 from ccigkit.causal.strengths import fit_strengths
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.config import Config
+from ccigkit.component.options import options_of
 from ccigkit.data.base import DataModule
 from ccigkit.data.files.columns import describe_kinds, is_table, read_table
 from ccigkit.errors import ConfigError, DataError, one_of
@@ -49,6 +51,7 @@ from ccigkit.structure.learned import Learned
 from ccigkit.structure.readings import directed
 from ccigkit.training.devices import choose_device
 
+FEW = 10  # attributes, of which all may well be joined
 MANY = 200  # attributes, of which one may wait for a graph
 Source = Literal["labels", "readings", "both"]
 ALL_ROWS, CONSENSUS = "the graph of all rows", "the consensus of resamples"
@@ -76,7 +79,7 @@ def learn_graph(config: Config, table: Table, known: Knowledge, read: Table | No
     hidden = found.confounded | knowledge.confounded
     graph = replace(found, strengths=fit_strengths(table, found.adjacency), confounded=hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
-    graph = replace(graph, notes=(*graph.notes, *unlearned(learner, table), *cautions(graph), *doubts))
+    graph = replace(graph, notes=(*graph.notes, *unlearned(learner, table), *crowded(graph, learner), *cautions(graph), *doubts))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
 
 
@@ -93,6 +96,18 @@ def unlearned(learner: StructureLearner, table: Table) -> list[str]:
         f"{name} was set in all rows but {count}: too few to say what causes it"
         for name, count in left.items()
         if count <= size
+    ]
+
+
+def crowded(graph: CausalGraph, learner: StructureLearner) -> list[str]:
+    """A note where most pairs of ten attributes or more are joined, so that nothing tells what causes what."""
+    pairs = comb(len(graph.names), 2)
+    if len(graph.names) < FEW or len(graph.edges) <= pairs / 2:
+        return []
+    weaker = "structure.least=0.1" if "least" in options_of(type(learner)) else "--structure auto structure.least=0.1"
+    return [
+        f"{len(graph.edges)} of {pairs} pairs are joined, which tells little of what causes what: say what is known "
+        f"(knowledge.tiers=[...], or knowledge.named=... for a table that has it), or leave weak edges out ({weaker})"
     ]
 
 

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Lt
 
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import covariance, regress
 from ccigkit.errors import DataError
+from ccigkit.structure.assess.patience import Patient
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.independence import (
     Counted,
@@ -25,6 +26,7 @@ from ccigkit.structure.scores.independence import (
 from ccigkit.structure.tables import by_skewness, hard_labels, refuse_collinear
 
 Test = Literal["auto", "fisherz", "gsq", "chisq", "mixed"]
+Faint = Annotated[float, Ge(0), Lt(1)]
 Level = Annotated[float, Gt(0), Lt(1)]
 
 
@@ -35,10 +37,12 @@ class ByTests(StructureLearner):
         test: fisherz is linear, on the latent scale; gsq and chisq count hard labels; mixed is linear with categories
             as indicators; auto counts where all are labels, and is linear otherwise.
         alpha: a dependence less sure than this significance level is none.
+        least: a dependence weaker than this is none, however sure; on the scale of a correlation.
+        limit: seconds beyond which it refuses to go on, as soon as it can tell; 0 for no limit.
     """
 
-    def __init__(self, names: tuple[str, ...], test: Test, alpha: float) -> None:
-        self.names, self.test, self.alpha = names, test, alpha
+    def __init__(self, names: tuple[str, ...], test: Test, alpha: float, least: float, limit: float) -> None:
+        self.names, self.test, self.alpha, self.least, self.limit = names, test, alpha, least, limit
 
     @abstractmethod
     def found(self, names: tuple[str, ...], test: Independence, knowledge: Knowledge) -> CausalGraph:
@@ -50,7 +54,8 @@ class ByTests(StructureLearner):
         moments = covariance(ordered)
         refuse_collinear(moments, ordered.names)
         chosen, test = self._test(ordered, moments)
-        graph = self.found(ordered.names, test, knowledge)
+        patient = Patient(test, self.name, len(ordered.names), self.alpha, self.least, self.limit)
+        graph = self.found(ordered.names, patient, knowledge)
         notes = (f"tested by {chosen}", *graph.notes) if self.test == "auto" else graph.notes
         return replace(graph, strengths=regress(moments, graph.adjacency), notes=notes).reordered(table.names)
 

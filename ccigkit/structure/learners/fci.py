@@ -10,8 +10,10 @@ from annotated_types import Ge
 
 from ccigkit.causal.dag import paired
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Weight
 from ccigkit.structure.assess.equivalence import chosen
-from ccigkit.structure.learners.by_tests import ByTests, Level, Test
+from ccigkit.structure.assess.patience import LIMIT
+from ccigkit.structure.learners.by_tests import ByTests, Faint, Level, Test
 from ccigkit.structure.learners.pag import ARROW, NONE, OPEN, TAIL, Ends, Triples, oriented, parted
 from ccigkit.structure.scores.independence import Independence
 from ccigkit.structure.tables import listed
@@ -43,8 +45,10 @@ class FCI(ByTests):
         test: Test = "auto",
         alpha: Level = 0.01,
         depth: Annotated[int, Ge(0)] = 3,
+        least: Faint = 0.0,
+        limit: Weight = LIMIT,
     ) -> None:
-        super().__init__(names, test, alpha)
+        super().__init__(names, test, alpha, least, limit)
         self.depth = depth
 
     def found(self, names: tuple[str, ...], test: Independence, knowledge: Knowledge) -> CausalGraph:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.strengths import Support
-from ccigkit.component.options import Count, Positive
+from ccigkit.component.options import Count, Positive, Weight
 from ccigkit.errors import DataError
+from ccigkit.structure.assess.patience import LIMIT
 from ccigkit.structure.learners.score_search import ScoreName, ScoreSearch
 
 
@@ -23,9 +24,15 @@ class GES(ScoreSearch):
     name = "ges"
 
     def __init__(
-        self, names: tuple[str, ...], *, score: ScoreName = "auto", penalty: Positive = 2.0, most: Count = 40
+        self,
+        names: tuple[str, ...],
+        *,
+        score: ScoreName = "auto",
+        penalty: Positive = 2.0,
+        most: Count = 40,
+        limit: Weight = LIMIT,
     ) -> None:
-        super().__init__(names, score, penalty)
+        super().__init__(names, score, penalty, limit)
         self.most = most
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ccigkit.causal.attributes import Values
 from ccigkit.causal.strengths import Support
-from ccigkit.component.options import Count, Positive, Seed
+from ccigkit.component.options import Count, Positive, Seed, Weight
+from ccigkit.structure.assess.patience import LIMIT
 from ccigkit.structure.learners.score_search import ScoreName, ScoreSearch
 
 
@@ -27,9 +28,10 @@ class GRaSP(ScoreSearch):
         score: ScoreName = "auto",
         penalty: Positive = 2.0,
         depth: Count = 3,
+        limit: Weight = LIMIT,
         seed: Seed = 0,
     ) -> None:
-        super().__init__(names, score, penalty)
+        super().__init__(names, score, penalty, limit)
         self.depth, self.seed = depth, seed
 
     def search(self, rows: Values, score: str) -> tuple[Support, Support]:

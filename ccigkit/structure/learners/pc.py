@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.component.options import Weight
 from ccigkit.structure.assess.equivalence import member
-from ccigkit.structure.learners.by_tests import ByTests, Level, Test
+from ccigkit.structure.assess.patience import LIMIT
+from ccigkit.structure.learners.by_tests import ByTests, Faint, Level, Test
 from ccigkit.structure.scores.independence import Independence
 
 
@@ -17,8 +19,16 @@ class PC(ByTests):
 
     name = "pc"
 
-    def __init__(self, names: tuple[str, ...], *, test: Test = "auto", alpha: Level = 0.01) -> None:
-        super().__init__(names, test, alpha)
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        test: Test = "auto",
+        alpha: Level = 0.01,
+        least: Faint = 0.0,
+        limit: Weight = LIMIT,
+    ) -> None:
+        super().__init__(names, test, alpha, least, limit)
 
     def found(self, names: tuple[str, ...], test: Independence, knowledge: Knowledge) -> CausalGraph:
         """A member of the equivalence class that the tests and the knowledge leave."""

@@ -13,10 +13,12 @@ from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.strengths import Support, covariance
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
+from ccigkit.structure.assess.patience import extrapolated, refuse_long
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.tables import by_skewness, hard_labels, listed, refuse_collinear, with_strengths
 
 ScoreName = Literal["auto", "gaussian", "bdeu"]
+PARTS = 8, 16  # attributes whose time tells how long all will take
 THEIRS = {"gaussian": "local_score_BIC_from_cov", "bdeu": "local_score_BDeu"}
 
 
@@ -27,10 +29,11 @@ class ScoreSearch(StructureLearner):
         score: gaussian (BIC on the covariance, for 0/1 columns too), bdeu (counts, and reads all rows every time), or
             auto: bdeu where all are labels and some are categories, else gaussian.
         penalty: of a parameter, in units of BIC's, for the gaussian score.
+        limit: seconds beyond which it refuses to start, by what it takes for some of the attributes; 0 for no limit.
     """
 
-    def __init__(self, names: tuple[str, ...], score: ScoreName, penalty: float) -> None:
-        self.names, self.score, self.penalty = names, score, penalty
+    def __init__(self, names: tuple[str, ...], score: ScoreName, penalty: float, limit: float) -> None:
+        self.names, self.score, self.penalty, self.limit = names, score, penalty, limit
 
     @abstractmethod
     def search(self, rows: Values, score: str) -> tuple[Support, Support]:
@@ -43,6 +46,10 @@ class ScoreSearch(StructureLearner):
         score = self._score(ordered)
         rows = ordered.values if score == "bdeu" else ordered.latents
         adjacent = directed = np.zeros((len(self.names),) * 2, dtype=bool)
+        if self.limit and len(self.names) > PARTS[-1]:
+            seconds = extrapolated(lambda few: self.search(rows[:, :few], THEIRS[score]), PARTS, len(self.names))
+            how = f"by what {PARTS[0]} and {PARTS[1]} of the {len(self.names)} attributes take"
+            refuse_long(self.name, seconds, self.limit, how)
         if len(self.names) > 1:  # causal-learn wants two
             adjacent, directed = self.search(rows, THEIRS[score])
         graph = member(adjacent, directed, ordered.names, knowledge)

@@ -10,7 +10,18 @@ import numpy.typing as npt
 import ccigkit
 from ccigkit.attributes import Table
 from ccigkit.graph import CausalGraph, Knowledge, reachability
-from ccigkit.interfaces import StructureLearner, Weight, covariance, hard_labels, project, refuse_collinear
+from ccigkit.interfaces import (
+    StructureLearner,
+    Weight,
+    covariance,
+    extrapolated,
+    hard_labels,
+    project,
+    refuse_collinear,
+    refuse_long,
+)
+
+PARTS = 1000, 4000  # rows whose time tells how long all will take
 
 
 class DirectLiNGAM(StructureLearner):
@@ -21,12 +32,13 @@ class DirectLiNGAM(StructureLearner):
 
     Args:
         threshold: standardised weights below this are no edges.
+        limit: seconds beyond which it refuses to start, by what it takes for some of the rows; 0 for no limit.
     """
 
     name = "lingam"
 
-    def __init__(self, names: tuple[str, ...], *, threshold: Weight = 0.1) -> None:
-        self.names, self.threshold = names, threshold
+    def __init__(self, names: tuple[str, ...], *, threshold: Weight = 0.1, limit: Weight = 300.0) -> None:
+        self.names, self.threshold, self.limit = names, threshold, limit
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         """The graph of the table's latents, which have unit spread, so that one threshold fits all."""
@@ -34,7 +46,13 @@ class DirectLiNGAM(StructureLearner):
 
         refuse_collinear(covariance(table), table.names)
         names, required, allowed = table.names, knowledge.required_edges(table.names), knowledge.allowed(table.names)
-        found = Lingam(prior_knowledge=prior(allowed, required)).fit(table.latents)
+        rows, known = table.latents, prior(allowed, required)
+        if self.limit and len(rows) > 10 * PARTS[-1]:
+            seconds = extrapolated(
+                lambda part: Lingam(prior_knowledge=known).fit(rows[:: len(rows) // part]), PARTS, len(rows)
+            )
+            refuse_long(self.name, seconds, self.limit, f"by what {PARTS[0]} and {PARTS[1]} of {len(rows)} rows take")
+        found = Lingam(prior_knowledge=known).fit(rows)
         weights = np.asarray(found.adjacency_matrix_, dtype=np.float64).T  # its rows are effects, ours are causes
         strong = allowed & (np.abs(weights) >= self.threshold)
         graph = project(np.where(strong | required, weights, 0.0), required, names)

@@ -1,0 +1,107 @@
+"""How long learning will take: measured on a part, and refused before it takes too long."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from math import comb
+
+import numpy as np
+
+from ccigkit.errors import DataError
+from ccigkit.structure.scores.independence import Independence
+
+LIMIT = 300.0  # seconds that a learner may take unless told otherwise
+MOMENT = 0.05  # seconds below which a measurement tells nothing
+
+
+def refuse_long(name: str, seconds: float, limit: float, how: str) -> None:
+    """Check that learning takes no longer than so many seconds; 0 for no limit.
+
+    Raises:
+        DataError: where it is estimated to take longer, with the estimate, how that was made, and what to do.
+    """
+    if limit and seconds > limit:
+        raise DataError(
+            f"{name} would take about {duration(seconds)} ({how}), and structure.limit={limit:g} allows "
+            f"{duration(limit)}: use --structure auto, take fewer attributes (data.attributes=[...]), or go on with "
+            "structure.limit=0"
+        )
+
+
+def extrapolated(run: Callable[[int], object], parts: Sequence[int], whole: int) -> float:
+    """The seconds that a run of the whole will take, by the power law through those of two parts of it.
+
+    Args:
+        run: what takes the time, given the size of a part.
+        parts: two sizes, rising.
+        whole: the size that is asked about.
+    """
+    taken = []
+    for part in parts:
+        start = time.process_time()
+        run(part)
+        taken.append(time.process_time() - start)
+    power = math.log(max(taken[1], MOMENT) / max(taken[0], MOMENT)) / math.log(parts[1] / parts[0])
+    return float(taken[1] * (whole / parts[1]) ** power)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them.
+
+    >>> duration(90), duration(600), duration(1e5)
+    ('90 seconds', '10 minutes', '28 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+
+
+class Patient(Independence):
+    """A test of independence for a search by growing sets of given attributes, such as that of PC, that ends in time.
+
+    Before the search goes on to larger sets, it is worked out how many there are among the neighbours that are left,
+    and how long they will take at the pace so far.
+
+    Args:
+        test: what is asked.
+        name: the learner that asks.
+        size: the number of attributes.
+        alpha: the level at which a dependence counts.
+        least: strength below which it counts as none, on the scale of a correlation.
+        limit: seconds that the search may take; 0 for no limit.
+    """
+
+    def __init__(self, test: Independence, name: str, size: int, alpha: float, least: float, limit: float) -> None:
+        super().__init__(test.n)
+        self.of, self.name, self.alpha, self.least, self.limit = test, name, alpha, least, limit
+        self.joined = ~np.eye(size, dtype=bool)
+        self.depth = self.tests = 0
+        self.started = self.since = 0.0  # before the first test a learner has to be imported
+
+    def p_value(self, x: int, y: int, given: tuple[int, ...]) -> float:
+        if not self.started:
+            self.started = self.since = time.process_time()
+        if len(given) > self.depth:
+            self._deepen(len(given))
+        self.tests += 1
+        p = self.of(x, y, given)
+        if p <= self.alpha and self.least and self.of.strength(x, y, given) < self.least:
+            p = 1.0
+        if p > self.alpha:
+            self.joined[x, y] = self.joined[y, x] = False
+        return p
+
+    def statistic(self, x: int, y: int, given: tuple[int, ...]) -> tuple[float, int]:
+        return self.of.statistic(x, y, given)
+
+    def _deepen(self, depth: int) -> None:
+        now, degree = time.process_time(), self.joined.sum(axis=0)
+        # neighbours of one are mostly those of the other, and the same question is worked out once
+        left = sum(many * comb(many - 1, depth) for many in degree.tolist() if many) // 2
+        pace = (now - self.since) / max(self.tests, 1)
+        how = f"some {left} tests given {depth} others each, at {1000 * pace:.2g} ms, and more may follow"
+        remedy = "" if self.least else "; structure.least=0.1 takes faint dependences for none"
+        refuse_long(self.name, now - self.started + left * pace, self.limit, how + remedy)
+        self.depth, self.tests, self.since = depth, 0, now
