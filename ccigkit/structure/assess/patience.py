@@ -12,7 +12,7 @@ import numpy as np
 from ccigkit.errors import DataError
 from ccigkit.structure.scores.independence import Independence
 
-LIMIT = 300.0  # seconds that a learner may take unless told otherwise
+LIMIT = 120.0  # seconds that a learner may take unless told otherwise
 MOMENT = 0.05  # seconds below which a measurement tells nothing
 
 

@@ -24,7 +24,7 @@ class Auto(StructureLearner):
 
     Args:
         least: strength, on the scale of a correlation, below which an edge of many rows is left out; 0 keeps all. auto
-            is 0.04, or as much more as leaves fewer than five edges per attribute.
+            leaves out none of fewer than 20,000 rows, and else no more than leaves five edges per attribute.
         seed: of the changes of order that its further searches start from.
     """
 

@@ -22,7 +22,7 @@ from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.choice import ScoreName, choose, score_of
 from ccigkit.structure.scores.gaussian import Positions
-from ccigkit.structure.scores.strong import STEPS, Least, Strong, is_sparse, strong
+from ccigkit.structure.scores.strong import Least, Strong, enough, strong
 from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
 
 CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
@@ -51,7 +51,7 @@ class Boss(StructureLearner):
             attributes moved anywhere.
         sample: rows that the prior of bdeu is worth; more rows make denser graphs.
         least: strength, on the scale of a correlation, below which an edge of many rows is left out; 0 keeps all. auto
-            is 0.04, or as much more as leaves fewer than five edges per attribute.
+            leaves out none of fewer than 20,000 rows, and else no more than leaves five edges per attribute.
         seed: of these moves.
     """
 
@@ -100,8 +100,7 @@ class Boss(StructureLearner):
         def find(score: Score) -> Found:
             least: float | str = self.least
             if isinstance(least, str):
-                tried = (step for step in STEPS if is_sparse(strongly(score, 0, step).support))
-                least = next(tried, STEPS[-1])
+                least = enough(score.n, lambda step: strongly(score, 0, step).support)
             return strongly(score, self.restarts, least)
 
         if self.score == "auto":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import takewhile
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,12 +16,26 @@ from ccigkit.structure.scores.base import Score
 
 Least = Annotated[float, Ge(0), Lt(1)] | Literal["auto"]
 
-STEPS = 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3  # of `least`, each taken where the one before leaves too many edges
-MANY = 5  # edges per attribute that are too many
+STEPS = 0.0, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3  # the first that leaves few edges is taken
+ROWS = 20_000  # below which none are too many
+MANY = 5  # edges per attribute that are
+
+
+def enough(n: int, find: Callable[[float], Support]) -> float:
+    """The strength below which edges of a graph of n rows may be left out, so that few enough are left to look at.
+
+    Args:
+        n: the number of rows.
+        find: the edges [d, d] of a graph, given that strength.
+    """
+    if n < ROWS:
+        return STEPS[0]
+    few = takewhile(lambda least: is_sparse(find(least)), reversed(STEPS))  # as dense graphs take long to find
+    return min(few, default=STEPS[-1])
 
 
 def is_sparse(support: Support) -> bool:
-    """Whether a graph [d, d] of many rows has so few edges that one can look at them."""
+    """Whether a graph [d, d] has fewer than five edges per attribute."""
     return int(support.sum()) < MANY * len(support)
 
 

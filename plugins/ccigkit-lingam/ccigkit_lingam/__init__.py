@@ -37,7 +37,7 @@ class DirectLiNGAM(StructureLearner):
 
     name = "lingam"
 
-    def __init__(self, names: tuple[str, ...], *, threshold: Weight = 0.1, limit: Weight = 300.0) -> None:
+    def __init__(self, names: tuple[str, ...], *, threshold: Weight = 0.1, limit: Weight = 120.0) -> None:
         self.names, self.threshold, self.limit = names, threshold, limit
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
