@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import Gaussian, additive, indicators
 from ccigkit.structure.scores.labels import Logistic
+from tests.helpers import ccigkit
 
 FORTH = [(0, 1), (0, 2), (1, 2)]
 
@@ -179,3 +181,23 @@ def test_evidence_is_a_strength_that_is_the_partial_correlation() -> None:
         place = at.index(table.names.index(cause))
         partial = abs(precision[0, place]) / math.sqrt(precision[0, 0] * precision[place, place])
         assert sure.strength == pytest.approx(partial, abs=1e-3)
+
+
+def test_the_command_shows_it_in_the_text_the_toml_and_the_picture(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    a, b, noise = random.normal(size=(3, 2000))
+    c = a + b + noise
+    table = tmp_path / "table.csv"
+    np.savetxt(table, np.stack([a, b, c], axis=1), delimiter=",", header="a,b,c", comments="")
+    toml, svg = tmp_path / "graph.toml", tmp_path / "graph.svg"
+    done = ccigkit("graph", table, "--out", toml, "--out", svg)
+    assert done.code == 0, done.err
+    sure = Boss(("x0", "x1", "x2")).explained(table_of(np.stack([a, b, c], axis=1)), Knowledge()).evidence["x0", "x2"]
+    assert "nats lost if turned" in done.out
+    assert done.out.count("by the data") == 2
+    assert f"# {sure}" in toml.read_text()
+    assert svg.read_text().count(f">{sure.nats}</text>") == 2
+    assert ccigkit("graph", table, "--bootstrap", "3", "--workers", "1", "--out", toml, "--out", svg).code == 0
+    assert f"# joined in 100%, this way in 100%; {sure}" in toml.read_text()
+    assert f">{sure.nats}</text>" not in svg.read_text()
+    assert CausalGraph.from_toml(toml).edges == [("a", "c"), ("b", "c")]

@@ -33,7 +33,7 @@ class CausalGraph:
     `strengths[i, j]` is nonzero where attribute i is a direct cause of attribute j (row to column, everywhere in
     ccigkit); its value is the learned weight, or 1 where only the edge is known. `confounded` holds the pairs of which
     neither causes the other directly but something that is no attribute causes both, a <-> b: an acyclic directed mixed
-    graph (Richardson 2003) without a pair that has both.
+    graph (Richardson 2003) without a pair that has both. `evidence` says how sure edges are, where a learner knows.
 
     Raises:
         GraphError: where the graph has a cycle, its names and matrix do not fit together, or a pair has both.

@@ -79,7 +79,8 @@ def learn_graph(config: Config, table: Table, known: Knowledge, read: Table | No
     hidden = found.confounded | knowledge.confounded
     graph = replace(found, strengths=fit_strengths(table, found.adjacency), confounded=hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)
-    graph = replace(graph, notes=(*graph.notes, *unlearned(learner, table), *crowded(graph, learner), *cautions(graph), *doubts))
+    said = (*unlearned(learner, table), *crowded(graph, learner), *cautions(graph), *doubts)
+    graph = replace(graph, notes=(*graph.notes, *said))
     return Learned(graph, learner, time.perf_counter() - start, knowledge)
 
 

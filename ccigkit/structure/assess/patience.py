@@ -30,21 +30,26 @@ def refuse_long(name: str, seconds: float, limit: float, how: str) -> None:
         )
 
 
-def extrapolated(run: Callable[[int], object], parts: Sequence[int], whole: int) -> float:
-    """The seconds that a run of the whole will take, by the power law through those of two parts of it.
+def extrapolated(
+    run: Callable[[int], object], parts: Sequence[int], whole: int, scale: Callable[[float], float] = math.log
+) -> float:
+    """The seconds that a run of the whole will take, by those of two parts of it.
 
     Args:
         run: what takes the time, given the size of a part.
         parts: two sizes, rising.
         whole: the size that is asked about.
+        scale: of the size along which the logarithm of the seconds is taken to rise in a straight line: the logarithm
+            for a power law, `float` for exponential growth.
     """
     taken = []
-    for part in parts:
+    for part in (parts[0], *parts):  # the first time it may have something to import
         start = time.process_time()
         run(part)
-        taken.append(time.process_time() - start)
-    power = math.log(max(taken[1], MOMENT) / max(taken[0], MOMENT)) / math.log(parts[1] / parts[0])
-    return float(taken[1] * (whole / parts[1]) ** power)
+        taken.append(max(time.process_time() - start, MOMENT))
+    _, first, second = taken
+    steps = (scale(whole) - scale(parts[1])) / (scale(parts[1]) - scale(parts[0]))
+    return float(second * (second / first) ** steps)
 
 
 def duration(seconds: float) -> str:

@@ -47,7 +47,10 @@ class ScoreSearch(StructureLearner):
         rows = ordered.values if score == "bdeu" else ordered.latents
         adjacent = directed = np.zeros((len(self.names),) * 2, dtype=bool)
         if self.limit and len(self.names) > PARTS[-1]:
-            seconds = extrapolated(lambda few: self.search(rows[:, :few], THEIRS[score]), PARTS, len(self.names))
+            # the neighbours of an attribute rise with the attributes, and what is tried with every set of them
+            seconds = extrapolated(
+                lambda few: self.search(rows[:, :few], THEIRS[score]), PARTS, len(self.names), scale=float
+            )
             how = f"by what {PARTS[0]} and {PARTS[1]} of the {len(self.names)} attributes take"
             refuse_long(self.name, seconds, self.limit, how)
         if len(self.names) > 1:  # causal-learn wants two
