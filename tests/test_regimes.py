@@ -246,3 +246,10 @@ def test_what_was_set_has_the_shape_of_the_values_and_nothing_set_is_nothing() -
     table = Table.fit(attributes, values, intervened=np.zeros((3, 2)))
     assert table.intervened is None
     assert [(rows is table, at) for rows, at in left_alone(table)] == [(True, [0, 1])]
+
+
+def test_an_arrow_that_interventions_tell_is_by_the_data_and_not_by_choice() -> None:
+    chain = CausalGraph.from_edges(("a", "b", "c"), ["a -> b : 1.0", "b -> c : 1.0"])
+    told = Boss(chain.names).explained(intervened(chain, 2000, [("a",), ("b",)]), Knowledge())
+    assert {edge: sure.reason for edge, sure in told.evidence.items()} == dict.fromkeys(chain.edges, "the data")
+    assert all(sure.reversal > 100 for sure in told.evidence.values())

@@ -51,7 +51,7 @@ def labels(seed: int, n: int = 600) -> np.ndarray:
 SCORES: dict[str, Callable[[int], Score]] = {
     "gaussian": lambda seed: Gaussian(covariance(numbers(seed)), 300, 2.0),
     "indicators": lambda seed: indicators(numbers(seed), 2.0),
-    "curves": lambda seed: additive(numbers(seed, bend=0.5).latents, 1.0),
+    "curves": lambda seed: additive(numbers(seed, bend=0.5), 1.0),
     "logistic": lambda seed: Logistic(Labels(labels(seed)), 2.0),
 }
 

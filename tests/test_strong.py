@@ -55,7 +55,7 @@ def test_a_cause_pays_where_it_is_as_strong_as_asked_for() -> None:
 
 def test_what_is_added_or_left_out_scores_as_if_it_were_asked_for() -> None:
     rows = (np.random.default_rng(0).random((500, 5)) < 0.4).astype(float)
-    score, causes = Strong(QNML(Labels(rows)), 3.0), (4, 1)
+    score, causes = Strong(QNML(Labels(rows)), 0.2), (4, 1)
     added, removed = score.additions(2, causes), score.removals(2, causes)
     np.testing.assert_allclose(removed, [score.local(2, (1,)), score.local(2, (4,))])
     for cause in (0, 3):

@@ -89,8 +89,14 @@ def _to_turn(found: Found) -> Support:
     """[d, d], the arrows of which it is not clear beforehand that they can be turned for nothing."""
     if not found.score.equivalent:
         return found.support
-    directed, _ = completed(found.support, found.allowed)
+    directed, _ = completed(found.support, _allowed(found, found.allowed))
     return found.support & directed
+
+
+def _allowed(found: Found, allowed: Support) -> Support:
+    """[d, d], what is allowed but for arrows against what rows tell in which attributes were set."""
+    apart = found.score.apart
+    return allowed if apart is None else allowed & ~(found.support & apart).T
 
 
 def evidence(found: Found, costs: Values, names: tuple[str, ...]) -> Mapping[tuple[str, str], Evidence]:
@@ -102,8 +108,8 @@ def evidence(found: Found, costs: Values, names: tuple[str, ...]) -> Mapping[tup
         names: the attributes' names.
     """
     allowed, support, strong = found.allowed, found.support, strengths(found.score, found.support)
-    _, open_to_all = completed(support, ~np.eye(len(names), dtype=bool))
-    _, undirected = completed(support, allowed)
+    _, open_to_all = completed(support, _allowed(found, ~np.eye(len(names), dtype=bool)))
+    _, undirected = completed(support, _allowed(found, allowed))
     assumed = found.score.assumed
 
     def of(i: int, j: int) -> Evidence:

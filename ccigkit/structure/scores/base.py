@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from ccigkit.causal.attributes import Values
+from ccigkit.causal.strengths import Support
 
 
 class Score(ABC):
@@ -18,6 +19,7 @@ class Score(ABC):
     size: int
     n: int  # the rows it has looked at
     equivalent = True  # whether all graphs of one equivalence class score alike, or as good as alike
+    apart: Support | None = None  # [d, d], pairs of which rows tell the direction, as one was set without the other
     assumed = ""  # the form of effects by which it tells graphs of one class apart, where it does
     exact = True  # whether `additions` are the very scores that `local` gives
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ccigkit.causal.attributes import Table, Values
-from ccigkit.causal.regimes import left_alone
+from ccigkit.causal.regimes import left_alone, set_apart
 from ccigkit.structure.scores.base import Score
 
 Positions = npt.NDArray[np.int64]
@@ -58,6 +58,7 @@ class ByRegime(Score):
             self._of.update(dict.fromkeys((j for j in attributes if varies[j]), regime))
         self.n = len(table.values) - unread
         scores = [regime.score for regime in self._of.values()]
+        self.apart, self.assumed = set_apart(table), max((s.assumed for s in scores), default="")
         self.equivalent, self.exact = all(s.equivalent for s in scores), all(s.exact for s in scores)
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:

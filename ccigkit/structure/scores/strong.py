@@ -74,7 +74,7 @@ class Strong(Score):
     def __init__(self, score: Score, least: float) -> None:
         self.of, self.least, self.each = score, least, surcharge(least, score.n)
         self.size, self.n, self.exact = score.size, score.n, score.exact
-        self.equivalent, self.assumed = score.equivalent, score.assumed
+        self.equivalent, self.assumed, self.apart = score.equivalent, score.assumed, score.apart
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:
         return self.of.local(target, causes) - self.each * len(causes)
