@@ -18,11 +18,13 @@ from ccigkit.structure.scores.gaussian import Gaussian, curved, curves, indicato
 from ccigkit.structure.scores.judge import Judge
 from ccigkit.structure.scores.labels import QNML, BDeu, Logistic
 from ccigkit.structure.scores.regimes import ByRegime
+from ccigkit.structure.scores.strong import ROWS
 from ccigkit.structure.tables import hard_labels, rounded
 
 ScoreName = Literal["gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
 
 ENOUGH = 100  # rows in which nothing was set, from which on they alone tell which score suits
+DENSE = 4  # edges per attribute beyond which searches by other scores take minutes
 CLOSE = 1e-3  # nats that count as none
 FEW = 20  # labels up to which the logistic score comes into question; with more of them it takes long
 
@@ -86,11 +88,13 @@ def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> t
         find: what a search finds by a score.
     """
     typical = _typical(table)
-    names = suited(typical, penalty)
-    found = {name: find(score_of(name, table, penalty)) for name in names}
-    if len(names) == 1:
-        (name,) = names
-        return found[name], f"score {name}: straight lines explain the attributes as well as curves would"
+    names = first, *others = suited(typical, penalty)
+    found = {first: find(score_of(first, table, penalty))}
+    if not others:
+        return found[first], f"score {first}: straight lines explain the attributes as well as curves would"
+    if len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names) and first == "gaussian":
+        return found[first], "score gaussian: of so many rows and edges any other takes long"
+    found.update({name: find(score_of(name, table, penalty)) for name in others})
     judge = Judge(typical)
     totals = {name: judge.total(found[name].support) for name in names}
     best, other = sorted(names, key=lambda name: -totals[name])
