@@ -43,7 +43,7 @@ class Boss(StructureLearner):
             numbers, at most 40, of pairs of them), logistic (0/1 labels), bdeu and qnml (labels, a full table per set
             of causes), indicators (mixed), or auto: of those that suit the kinds of the attributes the one whose graph
             explains them best, as models of many shapes judge. For labels these are qnml and logistic (up to 20 of
-            them), gaussian and qnml (more), or qnml and indicators (categories). For others they are gaussian, or
+            them), gaussian and qnml (more), or qnml (categories). For others they are gaussian, or
             indicators where some are categories, and spline where some attribute follows another along a curve.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
             spline, whose edges have many parameters; bdeu and qnml bring their own.

@@ -91,7 +91,8 @@ def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> t
     names = first, *others = suited(typical, penalty)
     found = {first: find(score_of(first, table, penalty))}
     if not others:
-        return found[first], f"score {first}: straight lines explain the attributes as well as curves would"
+        lines = "straight lines explain the attributes as well as curves would"
+        return found[first], f"score {first}: {'labels may act together' if first == 'qnml' else lines}"
     if len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names) and first == "gaussian":
         return found[first], "score gaussian: of so many rows and edges any other takes long"
     found.update({name: find(score_of(name, table, penalty)) for name in others})
@@ -118,7 +119,7 @@ def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
     kinds = {attribute.kind for attribute in table.attributes}
     if len(hard_labels(table)) == len(table.names):
         if "categorical" in kinds:
-            return "qnml", "indicators"
+            return ("qnml",)  # the judge was not seen to take indicators where they are nearer the truth
         return ("qnml", "logistic") if len(table.names) <= FEW else ("gaussian", "qnml")
     straight: ScoreName = "indicators" if "categorical" in kinds else "gaussian"
     return (straight, "spline") if curved(table, penalty) else (straight,)
