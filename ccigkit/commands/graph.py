@@ -71,11 +71,9 @@ def learn_graph(config: Config, table: Table, known: Knowledge, read: Table | No
             stacklevel=2,
         )
     start = time.perf_counter()
-    rows = learner.learnable(table)
-    if read is None:
-        found = learner.explained(rows, knowledge)
-    else:
-        found = directed(learner.learn(rows, knowledge), read.latents, knowledge)
+    found = learner.explained(learner.learnable(table), knowledge)
+    if read is not None:
+        found = directed(replace(found, evidence={}), read.latents, knowledge)
     hidden = found.confounded | knowledge.confounded
     graph = replace(found, strengths=fit_strengths(table, found.adjacency), confounded=hidden)
     doubts = [] if learner.finds_hidden else suspicions(graph, table, knowledge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Experiment:
         """What a checkpoint has to be of, for training to go on from it; plain data."""
         return {
             "config": self.config.to_toml(),
-            "graph": self.learned.graph.to_toml(),
+            "graph": replace(self.learned.graph, evidence={}).to_toml(),
             "data": fingerprint(self.data, self.table),
             "made_with": made_with(self.training.device, self.training.dtype),
         }
