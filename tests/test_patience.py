@@ -42,6 +42,17 @@ def test_tests_that_would_take_too_long_are_refused_with_an_estimate_and_a_remed
     assert faint.edges == []  # no dependence is so strong, so nothing is left to test
 
 
+def test_what_takes_longer_than_estimated_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.arange(1.0, 1e6, 0.3))
+    monkeypatch.setattr("ccigkit.structure.assess.patience.time.process_time", lambda: float(next(clock)))
+    monkeypatch.setattr("ccigkit.structure.assess.patience.LOOK", 1)
+    test = Patient(FisherZ(np.eye(2), 1000), "pc", 2, 0.01, 0.0, limit=1.0)
+    for _ in range(3):
+        test.p_value(0, 1, ())
+    with pytest.raises(DataError, match=r"pc would take 1 seconds or more \(that long it took so far, given 0 others"):
+        test.p_value(0, 1, ())
+
+
 def test_a_limit_of_none_and_a_limit_that_is_kept_find_the_same_graph() -> None:
     table = dense(6)
     found = PC(table.names).learn(table, Knowledge())
@@ -98,7 +109,9 @@ def test_what_a_whole_takes_follows_the_law_of_its_parts(monkeypatch: pytest.Mon
 def test_an_estimate_within_the_limit_is_no_reason_to_refuse() -> None:
     refuse_long("ges", 10.0, 10.0, "so")
     refuse_long("ges", 1e9, 0.0, "so")
-    with pytest.raises(DataError, match=r"ges would take about 28 hours \(so\), and structure.limit=10 allows 10 sec"):
+    with pytest.raises(
+        DataError, match=r"ges would take 28 hours or more \(so\), and structure.limit=10 allows 10 sec"
+    ):
         refuse_long("ges", 1e5, 10.0, "so")
     assert duration(7300) == "2 hours"
 

@@ -13,6 +13,7 @@ from ccigkit.errors import DataError
 from ccigkit.structure.scores.independence import Independence
 
 LIMIT = 120.0  # seconds that a learner may take unless told otherwise
+LOOK = 500  # tests after which the clock is looked at
 MOMENT = 0.05  # seconds below which a measurement tells nothing
 
 
@@ -24,7 +25,7 @@ def refuse_long(name: str, seconds: float, limit: float, how: str) -> None:
     """
     if limit and seconds > limit:
         raise DataError(
-            f"{name} would take about {duration(seconds)} ({how}), and structure.limit={limit:g} allows "
+            f"{name} would take {duration(seconds)} or more ({how}), and structure.limit={limit:g} allows "
             f"{duration(limit)}: use --structure auto, take fewer attributes (data.attributes=[...]), or go on with "
             "structure.limit=0"
         )
@@ -67,7 +68,7 @@ class Patient(Independence):
     """A test of independence for a search by growing sets of given attributes, such as that of PC, that ends in time.
 
     Before the search goes on to larger sets, it is worked out how many there are among the neighbours that are left,
-    and how long they will take at the pace so far.
+    and how long they will take at the pace so far. Where that was too little, it ends at the limit.
 
     Args:
         test: what is asked.
@@ -91,6 +92,9 @@ class Patient(Independence):
         if len(given) > self.depth:
             self._deepen(len(given))
         self.tests += 1
+        if self.tests % LOOK == 0:
+            spent = time.process_time() - self.started
+            refuse_long(self.name, spent, self.limit, f"that long it took so far, given {self.depth} others each")
         p = self.of(x, y, given)
         if p <= self.alpha and self.least and self.of.strength(x, y, given) < self.least:
             p = 1.0
