@@ -93,7 +93,7 @@ def test_auto_says_what_it_took_and_why() -> None:
     tied = Auto(pendulum().names).learn(pendulum(through=True), PENDULUM_TIERS)
     assert tied.notes[0].endswith("score gaussian: its graph explains the attributes as well as that of spline")
     mixed = Auto(tuple("xyb")).learn(collider("continuous"), Knowledge())
-    assert mixed.notes[0].endswith("score indicators: its graph explains the attributes as well as that of spline")
+    assert mixed.notes[0] == "auto took boss, score indicators: there are labels beside numbers"
 
 
 def test_auto_finds_the_pendulum_given_its_tiers() -> None:

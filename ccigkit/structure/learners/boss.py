@@ -44,7 +44,7 @@ class Boss(StructureLearner):
             of causes), indicators (mixed), or auto: of those that suit the kinds of the attributes the one whose graph
             explains them best, as models of many shapes judge. For labels these are qnml and logistic (up to 20 of
             them), gaussian and qnml (more), or qnml (categories). For others they are gaussian, or
-            indicators where some are categories, and spline where some attribute follows another along a curve.
+            indicators where some are categories, and for numbers alone spline where some follows another along a curve.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
             spline, whose edges have many parameters; bdeu and qnml bring their own.
         restarts: further searches in a row that may find nothing better, each from the best order so far with a few

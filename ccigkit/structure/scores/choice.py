@@ -92,7 +92,8 @@ def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> t
     found = {first: find(score_of(first, table, penalty))}
     if not others:
         lines = "straight lines explain the attributes as well as curves would"
-        return found[first], f"score {first}: {'labels may act together' if first == 'qnml' else lines}"
+        mixed = "there are labels beside numbers" if hard_labels(typical) else lines
+        return found[first], f"score {first}: {'labels may act together' if first == 'qnml' else mixed}"
     if len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names) and first == "gaussian":
         return found[first], "score gaussian: of so many rows and edges any other takes long"
     found.update({name: find(score_of(name, table, penalty)) for name in others})
@@ -122,6 +123,10 @@ def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
             return ("qnml",)  # the judge was not seen to take indicators where they are nearer the truth
         return ("qnml", "logistic") if len(table.names) <= FEW else ("gaussian", "qnml")
     straight: ScoreName = "indicators" if "categorical" in kinds else "gaussian"
+    if hard_labels(table):
+        return (
+            straight,
+        )  # by splines of numbers beside labels, graphs were judged better that were far from the truth
     return (straight, "spline") if curved(table, penalty) else (straight,)
 
 
