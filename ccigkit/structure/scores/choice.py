@@ -94,8 +94,9 @@ def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> t
         lines = "straight lines explain the attributes as well as curves would"
         mixed = "there are labels beside numbers" if hard_labels(typical) else lines
         return found[first], f"score {first}: {'labels may act together' if first == 'qnml' else mixed}"
-    if len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names) and first == "gaussian":
-        return found[first], "score gaussian: of so many rows and edges any other takes long"
+    dense = len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names)
+    if dense and names == ("gaussian", "qnml"):
+        return found[first], "score gaussian: of so many rows and edges tables of labels take long"
     found.update({name: find(score_of(name, table, penalty)) for name in others})
     judge = Judge(typical)
     totals = {name: judge.total(found[name].support) for name in names}
@@ -124,9 +125,7 @@ def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
         return ("qnml", "logistic") if len(table.names) <= FEW else ("gaussian", "qnml")
     straight: ScoreName = "indicators" if "categorical" in kinds else "gaussian"
     if hard_labels(table):
-        return (
-            straight,
-        )  # by splines of numbers beside labels, graphs were judged better that were far from the truth
+        return (straight,)  # graphs by splines beside labels were judged better that were far from the truth
     return (straight, "spline") if curved(table, penalty) else (straight,)
 
 
