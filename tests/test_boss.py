@@ -271,7 +271,7 @@ def test_straight_lines_with_noise_that_is_not_normal_are_no_curves(seed: int) -
 
 def test_a_judge_knows_the_direction_that_noise_which_is_not_normal_tells() -> None:
     table = uniform_noise(3000, 0)
-    judge, truth = Judge(table), np.zeros((4, 4), dtype=bool)
+    judge, truth = Judge.of(table), np.zeros((4, 4), dtype=bool)
     truth[0, 1] = truth[1, 2] = truth[3, 2] = True
     assert judge.total(truth) > judge.total(truth.T) + 100
     turned = truth.copy()
@@ -282,12 +282,11 @@ def test_a_judge_knows_the_direction_that_noise_which_is_not_normal_tells() -> N
 def test_a_judge_takes_rounded_numbers_constants_and_rare_labels() -> None:
     rng = np.random.default_rng(0)
     age, rare = rng.integers(20, 60, 3000).astype(float), np.arange(3000) == 7
-    rows = np.column_stack([age, age + rng.integers(0, 3, 3000), rng.integers(0, 3, 3000), rare])
-    kinds: list[Kind] = ["continuous", "continuous", "categorical", "binary"]
-    table = Table.fit([Attribute(f"x{j}", kind) for j, kind in enumerate(kinds)], rows)
-    glance = Table(table.attributes, table.values[~rare])
-    for part in (table, glance):
-        assert np.isfinite(Judge(part).total(np.triu(np.ones((4, 4), dtype=bool), 1)))
+    numbers = table_of(np.column_stack([age, age + rng.integers(0, 3, 3000), 5.0 * rare]))
+    labels = table_of(np.column_stack([age > 30, rng.integers(0, 2, 3000), rare]).astype(float), "binary")
+    glance = Table(numbers.attributes, numbers.values[~rare])
+    for part in (numbers, glance, labels):
+        assert np.isfinite(Judge.of(part).total(np.triu(np.ones((3, 3), dtype=bool), 1)))
 
 
 @pytest.mark.parametrize("kind", ["binary", "categorical"])

@@ -18,14 +18,16 @@ def with_class(graph: CausalGraph, knowledge: Knowledge, apart: Support | None =
     are set `apart` [d, d], in some row the one without the other, show by that which causes which (the interventional
     equivalence class; Hauser and Bühlmann, 2012).
     """
-    allowed = knowledge.allowed(graph.names)
-    if apart is not None:
-        allowed &= ~(graph.adjacency & apart).T
-    _, undirected = completed(graph.adjacency, allowed)
+    _, undirected = completed(graph.adjacency, unset(knowledge.allowed(graph.names), graph.adjacency, apart))
     if not undirected.any():
         return graph
     chosen = listed(graph.adjacency & undirected, graph.names)
     return replace(graph, notes=(*graph.notes, f"directed by choice, the data allow either way: {chosen}"))
+
+
+def unset(allowed: Support, support: Support, apart: Support | None) -> Support:
+    """[d, d], what is allowed but for arrows against those of a graph [d, d] between two that are set `apart`."""
+    return allowed if apart is None else allowed & ~(support & apart).T
 
 
 def member(adjacent: Support, directed: Support, names: tuple[str, ...], knowledge: Knowledge) -> CausalGraph:

@@ -12,7 +12,7 @@ from ccigkit.causal.attributes import Values
 from ccigkit.causal.evidence import Evidence, Reason
 from ccigkit.causal.graph import reachability
 from ccigkit.causal.strengths import Support
-from ccigkit.structure.assess.equivalence import completed
+from ccigkit.structure.assess.equivalence import completed, unset
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.strong import strengths
 
@@ -89,14 +89,8 @@ def _to_turn(found: Found) -> Support:
     """[d, d], the arrows of which it is not clear beforehand that they can be turned for nothing."""
     if not found.score.equivalent:
         return found.support
-    directed, _ = completed(found.support, _allowed(found, found.allowed))
+    directed, _ = completed(found.support, unset(found.allowed, found.support, found.score.apart))
     return found.support & directed
-
-
-def _allowed(found: Found, allowed: Support) -> Support:
-    """[d, d], what is allowed but for arrows against what rows tell in which attributes were set."""
-    apart = found.score.apart
-    return allowed if apart is None else allowed & ~(found.support & apart).T
 
 
 def evidence(found: Found, costs: Values, names: tuple[str, ...]) -> Mapping[tuple[str, str], Evidence]:
@@ -108,8 +102,8 @@ def evidence(found: Found, costs: Values, names: tuple[str, ...]) -> Mapping[tup
         names: the attributes' names.
     """
     allowed, support, strong = found.allowed, found.support, strengths(found.score, found.support)
-    _, open_to_all = completed(support, _allowed(found, ~np.eye(len(names), dtype=bool)))
-    _, undirected = completed(support, _allowed(found, allowed))
+    _, open_to_all = completed(support, unset(~np.eye(len(names), dtype=bool), support, found.score.apart))
+    _, undirected = completed(support, unset(allowed, support, found.score.apart))
     assumed = found.score.assumed
 
     def of(i: int, j: int) -> Evidence:

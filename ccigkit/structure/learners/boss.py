@@ -17,7 +17,7 @@ from ccigkit.causal.regimes import set_apart
 from ccigkit.causal.strengths import Support, covariance, regress
 from ccigkit.component.options import Natural, Positive, Seed
 from ccigkit.structure.assess.equivalence import with_class
-from ccigkit.structure.assess.reversal import evidence, turned
+from ccigkit.structure.assess.reversal import CLOSE, evidence, turned
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.choice import ScoreName, choose, score_of
@@ -25,7 +25,6 @@ from ccigkit.structure.scores.gaussian import Positions
 from ccigkit.structure.scores.strong import Least, Strong, enough, strong
 from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
 
-CLOSE = 1e-9  # totals that differ by less, relative to their size, are one
 SHAKEN = 3, 10  # attributes moved before a further search, from so many to one less than so many
 
 

@@ -98,7 +98,7 @@ def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> t
     if dense and names == ("gaussian", "qnml"):
         return found[first], "score gaussian: of so many rows and edges tables of labels take long"
     found.update({name: find(score_of(name, table, penalty)) for name in others})
-    judge = Judge(typical)
+    judge = Judge.of(typical)
     totals = {name: judge.total(found[name].support) for name in names}
     best, other = sorted(names, key=lambda name: -totals[name])
     gain = totals[best] - totals[other]
