@@ -227,12 +227,13 @@ def test_the_best_checkpoint_is_a_run_of_its_own(tmp_path: Path) -> None:
 def test_best_is_the_least_mean_since_the_checkpoint_before() -> None:
     best = Best("a.b", {})
     improved = []
-    for means in ([3.0, 1.0], [3.0], [1.0, 2.0], []):
+    for step, means in enumerate([[3.0, 1.0], [3.0], [1.0, 2.0], []]):
         for value in means:
             best.add({"a.b": value, "c.d": 0.0})
-        improved.append(best.improved())
+        improved.append(best.improved(step))
     assert improved == [True, False, True, False]
     assert Best("a.b", best.state()).least == 1.5
+    assert Best("a.b", best.state()).step == 2
     assert Best("c.d", best.state()).least == float("inf")
 
 

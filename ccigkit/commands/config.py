@@ -43,9 +43,11 @@ class Settings:
         accumulate: in how many parts a step takes its batch, their gradients averaged: less memory, more time.
         checkpoint_every: seconds between checkpoints.
         checkpoints: how many are kept: the newest, and those before it to fall back on.
-        best: a term, as log.jsonl names it: the checkpoint with its least mean is kept in the folder best.
+        best: a term, as log.jsonl names it: the checkpoint with its least mean is kept in the folder best; empty takes
+            held-out.distance, where training is watched.
         full_disk: seconds that training goes on while nothing can be written, as on a full disk.
         sample_every: steps between sample pictures; 0 for none.
+        watch_every: steps between looks at held-out images, drawn in training.png; 0 for none.
     """
 
     name = "train"
@@ -67,10 +69,11 @@ class Settings:
         best: Annotated[str, Role.UPKEEP] = "",
         full_disk: Annotated[float, Ge(0), Role.UPKEEP] = 1800.0,
         sample_every: Annotated[Natural, Role.UPKEEP] = 500,
+        watch_every: Annotated[Natural, Role.UPKEEP] = 100,
     ) -> None:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
         self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
-        self.checkpoint_every, self.sample_every = checkpoint_every, sample_every
+        self.checkpoint_every, self.sample_every, self.watch_every = checkpoint_every, sample_every, watch_every
         self.accumulate, self.checkpoints, self.best, self.full_disk = accumulate, checkpoints, best, full_disk
 
 

@@ -27,6 +27,7 @@ from ccigkit.commands.summary import summary
 from ccigkit.component.registry import Assembly, registry
 from ccigkit.data.base import DataModule
 from ccigkit.errors import CheckpointError, ConfigError, DataError
+from ccigkit.evaluation.watch import Watch
 from ccigkit.files import write_json, write_text
 from ccigkit.model.calibration import calibrations, fit_degrees
 from ccigkit.model.files import save_model
@@ -38,6 +39,7 @@ from ccigkit.show.pictures import interventions_picture, sample_picture
 from ccigkit.show.progress import progress
 from ccigkit.show.tables import describe_graph, facts_table, rows_table, say_notes
 from ccigkit.show.terminal import plain, say
+from ccigkit.show.training import training_picture
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
@@ -64,6 +66,7 @@ class Experiment:
     model: CausalImageModel
     training: Training
     best: Best
+    watch: Watch | None
 
     def export(self) -> CausalImageModel:
         """The model as it stands, to use: averaged networks, and a settled DAG for a structure."""
@@ -85,7 +88,7 @@ class Experiment:
 
     def save(self) -> None:
         """Keep the state of training, and the model as it stands."""
-        improved = self.best.improved()
+        improved = self.best.improved(self.training.step_number)
         state, model = self.training.state() | {"about": self.about, "best": self.best.state()}, self.export()
         self.run.checkpoints.save(state, self.config.train.checkpoints)
         save_model(model, self.run.folder, self.config.tables)
@@ -152,8 +155,9 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
     else:
         objective.begin()
     run.rewind_log(training.step_number)
-    best = Best(settings.best, (state or {}).get("best", {}))
-    return Experiment(config, run, data, table, learned, model, training, best)
+    watch = Watch(data, run.read_log()) if settings.watch_every else None
+    best = Best(settings.best or (watch.best if watch else ""), (state or {}).get("best", {}))
+    return Experiment(config, run, data, table, learned, model, training, best, watch)
 
 
 def check_same(
@@ -186,9 +190,11 @@ def finish(experiment: Experiment, console: Console) -> CausalImageModel:
     run, model = experiment.run, experiment.export()
     fit_degrees(model, experiment.data, experiment.table)
     save_model(model, run.folder, experiment.config.tables)
+    if experiment.watch:
+        training_picture(run.read_log(), experiment.watch.measures, run.folder / "training.png")
     show_in_run(run, model.graph, f"{experiment.learned.learner.name}, after training with the images")
     interventions_picture(model, experiment.data, run.folder / "interventions.png")
-    facts = summary(model, experiment.config, run, experiment.data.truth)
+    facts = summary(model, experiment.config, run, experiment.data.truth) | used(experiment)
     read = [asdict(one) for one in calibrations(model, experiment.data.load("test"))]
     write_json(run.folder / "metrics.json", facts | ({"calibration": read} if read else {}))
     console.print(facts_table(facts, "What was learned"))
@@ -196,6 +202,14 @@ def finish(experiment: Experiment, console: Console) -> CausalImageModel:
         console.print(rows_table(read, "Calibration error of labels, on test images", digits=3))
     say(console, f"pictures: interventions.png, graph.png and samples/ in {run.folder}")
     return model
+
+
+def used(experiment: Experiment) -> dict[str, str]:
+    """Which checkpoint the finished model is, and which was the best, if another."""
+    best, last = experiment.best, experiment.training.step_number
+    if not 0 < best.step < last:
+        return {}
+    return {"this model": f"step {last}, the last", f"least {best.term}": f"step {best.step}, kept in best"}
 
 
 def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
@@ -293,6 +307,17 @@ def learn_again(experiment: Experiment, console: Console) -> None:
         say(console, f"SHD to the true graph: {before.shd(truth)} before, now ", plain(str(after.shd(truth)), "bold"))
 
 
+def look(experiment: Experiment, console: Console) -> dict[str, float]:
+    """What the model's pictures are like now, where it is time to look; says what is wrong with them."""
+    watch, step, settings = experiment.watch, experiment.training.step_number, experiment.config.train
+    if watch is None or (step % settings.watch_every and step != settings.steps):
+        return {}
+    looks = watch.look(experiment.export().eval())
+    for remark in watch.remarks(step, looks):
+        say(console, plain(remark, "yellow"))
+    return looks
+
+
 def play(experiment: Experiment, console: Console) -> None:
     """Play the steps that are left, with progress, pictures, log and checkpoints."""
     settings, training, run = experiment.config.train, experiment.training, experiment.run
@@ -309,18 +334,19 @@ def play(experiment: Experiment, console: Console) -> None:
         for batch in batches(experiment.data, latents, settings.batch, ahead, settings.seed):
             terms = training.step(batch)
             step, now = training.step_number, time.monotonic()
+            looks = look(experiment, console)
             if step == 1:
-                experiment.best.check(terms)
-            experiment.best.add(terms)
+                experiment.best.check({**terms, **dict.fromkeys(experiment.watch.measures if experiment.watch else ())})
+            experiment.best.add({**terms, **looks})
             images += settings.batch
             if settings.schedule == "joint" and step == settings.steps // 2:
                 learn_again(experiment, console)
             with disk.bearing():
-                if step == first + 1 or now - said > 2 or step == settings.steps:
+                if step == first + 1 or now - said > 2 or step == settings.steps or looks:
                     speed = images / max(now - said, 1e-9)
                     report(step, terms, speed)
                     images, said = 0, now
-                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms})
+                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms, **looks})
                 if settings.sample_every and step % settings.sample_every == 0:
                     sample_picture(experiment.export(), run.samples / f"{step:06d}.png", experiment.data)
             if now - saved > settings.checkpoint_every and step < settings.steps:

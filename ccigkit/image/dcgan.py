@@ -12,10 +12,10 @@ from ccigkit.component.options import Count
 from ccigkit.image.base import Discriminator, Encoder, Generator
 from ccigkit.image.layers import (
     SLOPE,
+    Doubling,
     Head,
     JointHead,
     Seed,
-    double,
     gaussian,
     group_norm,
     halve,
@@ -54,7 +54,7 @@ class DCGANEncoder(Encoder):
 
 
 class DCGANGenerator(Generator):
-    """Transposed convolutions from the latent to the image.
+    """Convolutions from the latent to the image, each to twice the size.
 
     Args:
         width: channels before the last convolution; earlier ones have up to four times as many.
@@ -68,8 +68,8 @@ class DCGANGenerator(Generator):
         self.seed = Seed(latent_size, sizes[0])
         layers: list[nn.Module] = []
         for into, out in pairwise(sizes):
-            layers += [double(into, out), group_norm(out), nn.LeakyReLU(SLOPE)]
-        self.trunk = nn.Sequential(*layers, double(sizes[-1], image_shape[0]))
+            layers += [Doubling(into, out), group_norm(out), nn.LeakyReLU(SLOPE)]
+        self.trunk = nn.Sequential(*layers, Doubling(sizes[-1], image_shape[0]))
 
     def forward(self, latent: Tensor) -> Tensor:
         return torch.tanh(self.trunk(self.seed(latent)).float())

@@ -13,12 +13,12 @@ from ccigkit.image.base import Discriminator, Encoder, Generator
 from ccigkit.image.layers import (
     SLOPE,
     Attention,
+    Doubling,
     Head,
     JointHead,
     Modulation,
     Residual,
     Seed,
-    double,
     gaussian,
     group_norm,
     halve,
@@ -87,12 +87,12 @@ class ResNetGenerator(Generator):
         self.attend = nn.ModuleList(
             Attention(size) if 4 << level == ATTEND_AT else nn.Identity() for level, size in enumerate(sizes[:-1])
         )
-        self.doublings = nn.ModuleList(double(into, out) for into, out in pairwise(sizes))
+        self.doublings = nn.ModuleList(Doubling(into, out) for into, out in pairwise(sizes))
         self.last = Modulation(sizes[-1], style)
         fine = sizes[-1] // 2  # a last block at full size, for edges; narrow, as every channel is expensive there
         self.draw = nn.Sequential(
             nn.LeakyReLU(SLOPE),
-            double(sizes[-1], fine),
+            Doubling(sizes[-1], fine),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(fine, image_shape[0], 3, padding=1),
         )
