@@ -19,6 +19,7 @@ from ccigkit.structure.assess.equivalence import member, with_class
 from ccigkit.structure.assess.patience import extrapolated, refuse_long
 from ccigkit.structure.base import JointStructureLearner, StructureLearner
 from ccigkit.structure.joint import JointStructure
+from ccigkit.structure.seeds import seeds_kept
 from ccigkit.structure.tables import by_skewness, hard_labels, project, refuse_collinear, rounded, with_strengths
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "refuse_collinear",
     "refuse_long",
     "rounded",
+    "seeds_kept",
     "with_class",
     "with_strengths",
 ]

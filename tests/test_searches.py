@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ccigkit.structure.learners.auto import Auto
 from ccigkit.structure.learners.ges import GES
 from ccigkit.structure.learners.grasp import GRaSP
 from ccigkit.structure.learners.score_search import ScoreSearch
+from tests.helpers import environment
 from tests.simulate import PENDULUM_TIERS, linear, pendulum
 
 every_search = pytest.mark.parametrize("search", [GES, GRaSP])
@@ -76,12 +78,26 @@ def test_ges_refuses_more_attributes_than_it_can_take() -> None:
         GES(tuple("abcdef"), most=5).learn(linear(100), Knowledge())
 
 
-def test_grasp_leaves_the_global_seed_alone() -> None:
-    random.seed(1)
-    expected = random.random()
-    random.seed(1)
-    GRaSP(tuple("abcdef")).learn(linear(100), Knowledge())
-    assert random.random() == expected
+@pytest.mark.parametrize("learner", ["ges", "grasp", "pc", "fci"])
+def test_the_global_seeds_stay_where_causal_learn_is_imported_first(learner: str) -> None:
+    script = f"""
+import random
+import numpy as np
+from ccigkit.causal.graph import Knowledge
+from ccigkit.component.registry import registry
+from tests.helpers import environment
+from tests.simulate import linear
+table = linear(100)
+random.seed(1)
+np.random.seed(1)
+expected = random.getstate(), repr(np.random.get_state())
+registry().get("structure", "{learner}")(table.names).learn(table, Knowledge())
+assert (random.getstate(), repr(np.random.get_state())) == expected
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_auto_says_what_it_took_and_why() -> None:

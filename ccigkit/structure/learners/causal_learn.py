@@ -6,21 +6,25 @@ import random
 
 import numpy as np
 import numpy.typing as npt
-from causallearn.graph.GraphNode import GraphNode
-from causallearn.search.ConstraintBased import PC
-from causallearn.search.PermutationBased import GRaSP
-from causallearn.search.ScoreBased import GES
-from causallearn.utils.cit import CIT_Base, register_ci_test
-from causallearn.utils.FAS import fas
-from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
 
 from ccigkit.causal.attributes import Values
 from ccigkit.causal.strengths import Support
 from ccigkit.structure.scores.independence import Independence
+from ccigkit.structure.seeds import seeds_kept
+
+with seeds_kept():  # to import it draws
+    from causallearn.graph.GraphNode import GraphNode
+    from causallearn.search.ConstraintBased import PC
+    from causallearn.search.PermutationBased import GRaSP
+    from causallearn.search.ScoreBased import GES
+    from causallearn.utils.cit import CIT_Base, register_ci_test
+    from causallearn.utils.FAS import fas
+    from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
 
 OURS = "ccigkit"  # what our tests are called there
 
 
+@seeds_kept()
 def pc(size: int, test: Independence, alpha: float, allowed: Support, required: Support) -> tuple[Support, Support]:
     """PC (stable) over so many attributes: which are adjacent, and which directed [d, d].
 
@@ -38,6 +42,7 @@ def pc(size: int, test: Independence, alpha: float, allowed: Support, required: 
     return read_endpoints(found.G.graph)
 
 
+@seeds_kept()
 def adjacencies(size: int, test: Independence, alpha: float) -> tuple[Support, dict[frozenset[int], frozenset[int]]]:
     """FCI's first step over so many attributes: which are adjacent [d, d], and what separates each pair that is not.
 
@@ -52,19 +57,17 @@ def adjacencies(size: int, test: Independence, alpha: float) -> tuple[Support, d
     }
 
 
+@seeds_kept()
 def ges(rows: Values, score: str, penalty: float) -> tuple[Support, Support]:
     """GES on rows [n, d]: which are adjacent, and which directed [d, d]; `penalty` in units of BIC's."""
     return read_endpoints(GES.ges(rows, score, parameters={"lambda_value": penalty / 2})["G"].graph)
 
 
+@seeds_kept()
 def grasp(rows: Values, score: str, penalty: float, depth: int, seed: int) -> tuple[Support, Support]:
     """GRaSP on rows [n, d]: which are adjacent, and which directed [d, d]; `penalty` in units of BIC's."""
-    before = random.getstate()
     random.seed(seed)
-    try:
-        found = GRaSP.grasp(rows, score, depth, {"lambda_value": penalty / 2}, verbose=False)
-    finally:
-        random.setstate(before)
+    found = GRaSP.grasp(rows, score, depth, {"lambda_value": penalty / 2}, verbose=False)
     return read_endpoints(found.graph)
 
 

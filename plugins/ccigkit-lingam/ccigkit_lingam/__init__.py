@@ -19,6 +19,7 @@ from ccigkit.interfaces import (
     project,
     refuse_collinear,
     refuse_long,
+    seeds_kept,
 )
 
 PARTS = 1000, 4000  # rows whose time tells how long all will take
@@ -40,6 +41,7 @@ class DirectLiNGAM(StructureLearner):
     def __init__(self, names: tuple[str, ...], *, threshold: Weight = 0.1, limit: Weight = 120.0) -> None:
         self.names, self.threshold, self.limit = names, threshold, limit
 
+    @seeds_kept()
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:
         """The graph of the table's latents, which have unit spread, so that one threshold fits all."""
         from causallearn.search.FCMBased.lingam import DirectLiNGAM as Lingam  # here, so that listing plugins is quick

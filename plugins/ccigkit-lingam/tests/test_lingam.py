@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from itertools import pairwise
 
@@ -53,6 +55,23 @@ def test_of_two_attributes_it_finds_the_cause(way: str) -> None:
     columns = {"cause": cause, "effect": 0.8 * cause + 0.5 * noise}
     pair = Table.fit([Attribute(name, "continuous") for name in names], np.stack([columns[n] for n in names], axis=1))
     assert DirectLiNGAM(names).learn(pair, Knowledge()).edges == [("cause", "effect")]
+
+
+def test_the_global_seeds_stay_where_causal_learn_is_imported_first() -> None:
+    script = """
+import random
+import numpy as np
+from ccigkit import Knowledge, Table
+from ccigkit_lingam import DirectLiNGAM
+table = Table.of({"a": [0.1, 0.2, 0.4, 0.3], "b": [0.3, 0.1, 0.2, 0.25]})
+random.seed(1)
+np.random.seed(1)
+expected = random.getstate(), repr(np.random.get_state())
+DirectLiNGAM(table.names).learn(table, Knowledge())
+assert (random.getstate(), repr(np.random.get_state())) == expected
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_required_is_there_even_against_the_data() -> None:
