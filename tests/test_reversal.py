@@ -73,7 +73,7 @@ def total(score: Score, dag: Support) -> float:
 
 
 def found_by(score: Score, allowed: Support) -> Found:
-    return search(score, allowed, np.zeros((3, 3), dtype=bool), np.arange(3), restarts=2)
+    return search(score, allowed, np.zeros((3, 3), dtype=bool), np.arange(3)).refined(2, 0)
 
 
 @pytest.mark.parametrize("name", SCORES)

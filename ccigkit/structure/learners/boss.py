@@ -39,13 +39,14 @@ class Boss(StructureLearner):
 
     Args:
         score: gaussian (BIC on the covariance, for 0/1 columns too), spline (curves of numbers, and where all are
-            numbers, at most 40, of pairs of them), logistic (0/1 labels), bdeu and qnml (labels, a full table per set
-            of causes), indicators (mixed), or auto: of those that suit the kinds of the attributes the one whose graph
-            explains them best, as models of many shapes judge. For labels these are qnml and logistic (up to 20 of
-            them), gaussian and qnml (more), or qnml (categories). For others they are gaussian, or
-            indicators where some are categories, and for numbers alone spline where some follows another along a curve.
+            numbers, at most 40, of pairs of them), logistic (labels, a regression per set of causes), bdeu and qnml
+            (labels, a full table), mdl (labels, of a table and a regression whichever describes them in fewer nats),
+            indicators (mixed), or auto: of those that suit the kinds of the attributes the one whose graph explains
+            them best, as models of many shapes judge. For labels that is mdl, or where they are very many, gaussian and
+            qnml, or qnml (categories). For others they are gaussian, or indicators where some are categories, and for
+            numbers alone spline where some follows another along a curve.
         penalty: of a parameter, in units of BIC's; above 1, as many candidates are tried for every edge. Half of it for
-            spline, whose edges have many parameters; bdeu and qnml bring their own.
+            spline, whose edges have many parameters; bdeu, qnml and mdl bring their own.
         restarts: further searches in a row that may find nothing better, each from the best order so far with a few
             attributes moved anywhere.
         sample: rows that the prior of bdeu is worth; more rows make denser graphs.
@@ -93,20 +94,23 @@ class Boss(StructureLearner):
         allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
         first = np.argsort(-1 / (np.linalg.inv(moments).diagonal() * moments.diagonal()))
 
-        def strongly(score: Score, restarts: int, least: float) -> Found:
-            return search(strong(score, least), allowed, required, first, restarts, self.seed)
+        def strongly(score: Score, least: float) -> Found:
+            return search(strong(score, least), allowed, required, first)
 
         def find(score: Score) -> Found:
             least: float | str = self.least
             if isinstance(least, str):
-                least = enough(score.n, lambda step: strongly(score, 0, step).support)
-            return strongly(score, self.restarts, least)
+                least = enough(score.n, lambda step: strongly(score, step).support)
+            return strongly(score, least)
+
+        def refine(found: Found) -> Found:
+            return found.refined(self.restarts, self.seed)
 
         if self.score == "auto":
-            found, why = choose(ordered, self.penalty, find)
+            found, why = choose(ordered, self.penalty, find, refine)
             notes = [why]
         else:
-            found, notes = find(score_of(self.score, ordered, self.penalty, self.sample)), []
+            found, notes = refine(find(score_of(self.score, ordered, self.penalty, self.sample))), []
         score = found.score
         if score.n < len(table.values):
             notes.append(f"looked at {score.n} of {len(table.values)} rows: moments of curves of pairs take long")
@@ -223,6 +227,23 @@ class Found:
             before |= 1 << target
         return support
 
+    def refined(self, restarts: int, seed: int) -> Found:
+        """What is found by going on from the best order with a few attributes moved anywhere.
+
+        Args:
+            restarts: how many times in a row that may find nothing better.
+            seed: of the moves.
+        """
+        known, reach = _known(self.allowed, self.required), reachability(self.required)
+        random, best, idle = np.random.default_rng(seed), self, 0
+        while idle < restarts:
+            start = _agreeing(np.array(_shaken(best.order, random)), known)
+            total, order = _climb(self.trees, start, reach)
+            idle += 1
+            if total > best.total + CLOSE * abs(best.total):
+                best, idle = replace(best, total=total, order=order), 0
+        return best
+
     def turned(self, order: list[int], cause: int, effect: int) -> Found:
         """The best graph found in which the effect causes the cause, from an order with the two the other way round."""
         required, trees = self.required.copy(), [*self.trees]
@@ -234,21 +255,12 @@ class Found:
         return replace(self, trees=trees, order=found, total=total)
 
 
-def search(
-    score: Score, allowed: Support, required: Support, first: Positions, restarts: int = 0, seed: int = 0
-) -> Found:
+def search(score: Score, allowed: Support, required: Support, first: Positions) -> Found:
     """The best order found, starting from one that need not agree with what is known; allowed edges are [d, d]."""
     trees = [Tree(score, target, allowed, required) for target in range(score.size)]
-    known = _known(allowed, required)
-    reach, random = reachability(required), np.random.default_rng(seed)
-    best, order = _climb(trees, _agreeing(first, known), reach)
-    idle = 0
-    while idle < restarts:
-        total, found = _climb(trees, _agreeing(np.array(_shaken(order, random)), known), reach)
-        idle += 1
-        if total > best + CLOSE * abs(best):
-            best, order, idle = total, found, 0
-    return Found(score, allowed, required, trees, order, best)
+    order = _agreeing(first, _known(allowed, required))
+    total, order = _climb(trees, order, reachability(required))
+    return Found(score, allowed, required, trees, order, total)
 
 
 def moved(order: list[int], target: int, place: int) -> list[int]:

@@ -16,17 +16,17 @@ from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import Gaussian, curved, curves, indicators
 from ccigkit.structure.scores.judge import Judge
-from ccigkit.structure.scores.labels import QNML, BDeu, Logistic
+from ccigkit.structure.scores.labels import MDL, QNML, BDeu, Logistic
 from ccigkit.structure.scores.regimes import ByRegime
-from ccigkit.structure.scores.strong import ROWS
 from ccigkit.structure.tables import hard_labels, rounded
 
-ScoreName = Literal["gaussian", "spline", "logistic", "bdeu", "qnml", "indicators"]
+ScoreName = Literal["gaussian", "spline", "logistic", "bdeu", "qnml", "mdl", "indicators"]
 
 ENOUGH = 100  # rows in which nothing was set, from which on they alone tell which score suits
 DENSE = 4  # edges per attribute beyond which searches by other scores take minutes
 CLOSE = 1e-3  # nats that count as none
-FEW = 20  # labels up to which the logistic score comes into question; with more of them it takes long
+WORK = 40_000_000  # rows times squared labels up to which regressions of labels come into question; more take long
+WHY: dict[ScoreName, str] = {"mdl": "labels may act together or add up", "qnml": "labels may act together"}
 
 
 def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0) -> Score:
@@ -55,14 +55,17 @@ def _plain(name: ScoreName, table: Table, penalty: float, sample: float, scores:
         case "indicators":
             return indicators(table, penalty)
         case "logistic":
-            _refuse_numbers(table, name, most=2)
+            _refuse_numbers(table, name)
             return Logistic(Labels(table.values), penalty)
         case "bdeu":
-            _refuse_numbers(table, name, most=np.inf)
+            _refuse_numbers(table, name)
             return BDeu(Labels(table.values), sample)
         case "qnml":
-            _refuse_numbers(table, name, most=np.inf)
+            _refuse_numbers(table, name)
             return QNML(Labels(table.values))
+        case "mdl":
+            _refuse_numbers(table, name)
+            return MDL(Labels(table.values))
     return Gaussian(rounded(covariance(table)), len(table.values), penalty)
 
 
@@ -77,33 +80,37 @@ class Found(Protocol):
 AnyFound = TypeVar("AnyFound", bound=Found)
 
 
-def choose(table: Table, penalty: float, find: Callable[[Score], AnyFound]) -> tuple[AnyFound, str]:
+def choose(
+    table: Table, penalty: float, find: Callable[[Score], AnyFound], refine: Callable[[AnyFound], AnyFound]
+) -> tuple[AnyFound, str]:
     """Of what is found by the scores that suit the kinds of the attributes, what is judged best, and why.
 
-    Kinds and judgement are those of the rows in which nothing was set.
+    Kinds and judgement are those of the rows in which nothing was set. A search by a second score goes on only where
+    what it finds at first is judged better than what the first score finds in the end: where noise is not normal,
+    splines join what straight lines do not, and a whole search by them takes long.
 
     Args:
         table: the rows.
         penalty: of a parameter, in units of BIC's.
-        find: what a search finds by a score.
+        find: what a search finds at first by a score.
+        refine: what it finds when it goes on.
     """
     typical = _typical(table)
-    names = first, *others = suited(typical, penalty)
-    found = {first: find(score_of(first, table, penalty))}
+    first, *others = suited(typical, penalty)
+    found = refine(find(score_of(first, table, penalty)))
     if not others:
         lines = "straight lines explain the attributes as well as curves would"
         mixed = "there are labels beside numbers" if hard_labels(typical) else lines
-        return found[first], f"score {first}: {'labels may act together' if first == 'qnml' else mixed}"
-    dense = len(table.values) >= ROWS and found[first].support.sum() > DENSE * len(table.names)
-    if dense and names == ("gaussian", "qnml"):
-        return found[first], "score gaussian: of so many rows and edges tables of labels take long"
-    found.update({name: find(score_of(name, table, penalty)) for name in others})
-    judge = Judge.of(typical)
-    totals = {name: judge.total(found[name].support) for name in names}
-    best, other = sorted(names, key=lambda name: -totals[name])
-    gain = totals[best] - totals[other]
-    better = f"better than that of {other} by {gain:.0f} nats" if gain > CLOSE else f"as well as that of {other}"
-    return found[best], f"score {best}: its graph explains the attributes {better}"
+        return found, f"score {first}: {WHY.get(first, mixed)}"
+    (other,) = others
+    if other == "qnml" and found.support.sum() > DENSE * len(table.names):
+        return found, f"score {first}: of so many rows and edges tables of labels take long"
+    glance, judge = find(score_of(other, table, penalty)), Judge.of(typical)
+    gain = judge.total(glance.support) - judge.total(found.support)
+    better = f"better than that of {{}} by {abs(gain):.0f} nats" if abs(gain) > CLOSE else "as well as that of {}"
+    if gain > CLOSE:
+        return refine(glance), f"score {other}: its graph explains the attributes {better.format(first)}"
+    return found, f"score {first}: its graph explains the attributes {better.format(other)}"
 
 
 def _typical(table: Table) -> Table:
@@ -117,30 +124,29 @@ def _typical(table: Table) -> Table:
 
 
 def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
-    """The scores that come into question for a table; the first is taken where no other explains it better."""
+    """The one or two scores that come into question for a table; the second where it explains the attributes better."""
     kinds = {attribute.kind for attribute in table.attributes}
     if len(hard_labels(table)) == len(table.names):
-        if "categorical" in kinds:
-            return ("qnml",)  # the judge was not seen to take indicators where they are nearer the truth
-        return ("qnml", "logistic") if len(table.names) <= FEW else ("gaussian", "qnml")
+        if table.values.size * len(table.names) <= WORK:
+            return ("mdl",)
+        return ("qnml",) if "categorical" in kinds else ("gaussian", "qnml")
     straight: ScoreName = "indicators" if "categorical" in kinds else "gaussian"
     if hard_labels(table):
         return (straight,)  # graphs by splines beside labels were judged better that were far from the truth
     return (straight, "spline") if curved(table, penalty) else (straight,)
 
 
-def _refuse_numbers(table: Table, score: str, most: float) -> None:
-    """Check that every attribute has labels, and at most so many.
+def _refuse_numbers(table: Table, score: str) -> None:
+    """Check that every attribute has labels.
 
     Raises:
-        DataError: where an attribute is continuous, graded or has more labels.
+        DataError: where an attribute is continuous or graded.
     """
-    wanted = "labels 0 and 1" if most == 2 else "labels"
     for attribute, column in zip(table.attributes, table.values.T, strict=True):
         graded = column[column != np.round(column)]
-        if attribute.kind == "continuous" or len(graded) or column.max() >= most:
+        if attribute.kind == "continuous" or len(graded):
             odd = graded[0] if len(graded) else column.max()
             raise DataError(
-                f"structure.score={score} wants {wanted} only, but {attribute.name} is {attribute.kind} and has the "
+                f"structure.score={score} wants labels only, but {attribute.name} is {attribute.kind} and has the "
                 f"value {odd:.3g}; use structure.score=auto"
             )

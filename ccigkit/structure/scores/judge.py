@@ -13,7 +13,7 @@ from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.strengths import Support
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import GLANCE, LEAST, RIDGE, Spline, products, shapes
-from ccigkit.structure.scores.labels import QNML, Logistic
+from ccigkit.structure.scores.labels import MDL
 from ccigkit.structure.tables import evenly, hard_labels
 
 
@@ -25,7 +25,7 @@ class Judge(ABC):
 
     @staticmethod
     def of(table: Table) -> Judge:
-        """The judge of a table of labels 0 and 1, or of numbers."""
+        """The judge of a table of labels, or of numbers."""
         return LabelJudge(table) if len(hard_labels(table)) == len(table.names) else NumberJudge(table)
 
     def total(self, graph: Support) -> float:
@@ -42,15 +42,14 @@ class Judge(ABC):
 
 
 class LabelJudge(Judge):
-    """Explains labels 0 and 1 by a table of their causes' labels (quotient NML) and by logistic regressions."""
+    """Explains labels by a table of their causes' labels or by a regression on them, by what takes fewer nats."""
 
     def __init__(self, table: Table) -> None:
         super().__init__()
-        labels = Labels(table.values)
-        self.models = QNML(labels), Logistic(labels)
+        self.model = MDL(Labels(table.values))
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:
-        return max(model.local(target, causes) for model in self.models)
+        return self.model.local(target, causes)
 
 
 class NumberJudge(Judge):

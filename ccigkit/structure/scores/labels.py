@@ -7,7 +7,7 @@ from abc import abstractmethod
 from functools import cache
 
 import numpy as np
-from scipy.special import expit, gammaln, xlogy
+from scipy.special import gammaln, xlogy
 
 from ccigkit.causal.attributes import Values
 from ccigkit.structure.scores.cells import Cells, Labels, LabelScore
@@ -15,6 +15,7 @@ from ccigkit.structure.scores.gaussian import LEAST
 
 # of a logistic regression: steps at most, what the next must promise in nats, and the share of its promise that counts
 NEWTON, CLOSE, WORTH = 100, 1e-7, 1e-4
+ROUGH = 1e-2  # what it must promise where a table is the alternative: steps to labels that causes decide are many
 
 
 class FullTable(LabelScore):
@@ -26,17 +27,22 @@ class FullTable(LabelScore):
         return float(self.fit(rows, possible).sum() - self.cost(possible, own))
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        cells, own = self.labels.cells(target, causes), int(self.labels.levels[target])
-        marked, scores = cells.marked(), np.full(self.size, -np.inf)
+        fits, costs = self.added(target, causes, self.labels.cells(target, causes))
+        return fits - costs
+
+    def added(self, target: int, causes: tuple[int, ...], cells: Cells) -> tuple[Values, Values]:
+        """[d], the fit with each further cause added, minus infinity where it is no further one, and what it costs."""
+        own, marked = int(self.labels.levels[target]), cells.marked()
+        fits, costs = np.full(self.size, -np.inf), np.zeros(self.size)
         for levels in np.unique(self.labels.levels):
             possible = self.labels.possible(causes) * int(levels)
             others = [j for j in np.flatnonzero(self.labels.levels == levels) if j != target and j not in causes]
             if others:
                 tables = marked[np.array([self.labels.of[other] for other in others])]
                 lowest = cells.rows - tables.sum(axis=1)
-                scores[others] = self.fit(lowest, possible).sum(axis=1) - self.cost(possible, own)
-                scores[others] += self.fit(tables, possible).sum(axis=(1, 2))
-        return scores
+                fits[others] = self.fit(lowest, possible).sum(axis=1) + self.fit(tables, possible).sum(axis=(1, 2))
+                costs[others] = self.cost(possible, own)
+        return fits, costs
 
     @abstractmethod
     def fit(self, rows: Values, possible: int) -> Values:
@@ -96,10 +102,11 @@ def regret(n: int, labels: int) -> float:
 
 
 class Logistic(LabelScore):
-    """BIC of logistic regressions of labels 0 and 1, fitted to the cells of the causes.
+    """BIC of logistic regressions of labels, multinomial where these are more than two, fitted to the causes' cells.
 
-    Which cause to add is judged by the score test of each (Rao, 1948), so that one fit serves them all. Graphs of one
-    equivalence class over three labels score just alike, over more of them nearly so.
+    Each label of a cause but the lowest has a slope of its own. Which cause to add is judged by the score test of each
+    (Rao, 1948), so that one fit serves them all. Graphs of one equivalence class over three labels 0 and 1 score just
+    alike, over more of them nearly so.
     """
 
     exact = False
@@ -110,59 +117,145 @@ class Logistic(LabelScore):
 
     def score(self, target: int, causes: tuple[int, ...]) -> float:
         likelihood, _ = fit_logistic(self.labels.cells(target, causes))
-        return likelihood - self.penalty * len(causes)
+        return likelihood - self.penalty * slopes(self.labels, target, causes)
+
+    def additions(self, target: int, causes: tuple[int, ...]) -> Values:
+        promised = promises(self.labels, target, causes, self.labels.cells(target, causes))
+        return promised - self.penalty * (slopes(self.labels, target, causes) + further_slopes(self.labels, target))
+
+
+class MDL(QNML):
+    """Describes a label by a table of its causes' labels or by a regression on them, by what takes fewer nats.
+
+    Local structure by minimum description length (Friedman and Goldszmidt, 1998). The table is that of QNML, the
+    regression that of Logistic, whose intercepts cost as its slopes do. So causes that act together and causes that add
+    up are both found in one graph. Within an equivalence class graphs score nearly alike.
+    """
+
+    exact = False
+
+    def score(self, target: int, causes: tuple[int, ...]) -> float:
+        cells = self.labels.cells(target, causes)
+        possible, own = self.labels.possible(causes), int(self.labels.levels[target])
+        fit = float(self.fit(cells.rows, possible).sum())
+        table, regression = fit - self.cost(possible, own), self._regression(target, causes)
+        if fit - regression <= table:  # no regression fits better than the table
+            return table
+        likelihood = fit if len(causes) < 2 else fit_logistic(cells, ROUGH)[0]
+        return max(table, likelihood - regression)
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
         cells = self.labels.cells(target, causes)
-        likelihood, chance = fit_logistic(cells)
-        marked = cells.marked()  # [d, cells, 2], the rows where each attribute is 1
-        rows = marked.sum(axis=2)
-        slope = marked[:, :, 1].sum(axis=1) - rows @ chance
-        weight = chance * (1 - chance)
-        design = _design(cells)
-        shared = (rows * weight) @ design
-        known = (design.T * (weight * cells.rows.sum(axis=1))) @ design + LEAST * np.eye(design.shape[1])
-        own = rows @ weight - (shared * np.linalg.solve(known, shared.T).T).sum(axis=1)
-        gains = np.where(own > LEAST * self.n, slope**2 / np.maximum(own, LEAST) / 2, 0.0)
-        scores = likelihood + gains - self.penalty * (len(causes) + 1)
-        scores[[*causes, target]] = -np.inf
-        return np.asarray(scores)
+        fits, costs = self.added(target, causes, cells)
+        tables = fits - costs
+        further = self._regression(target, causes) + math.log(self.n) / 2 * further_slopes(self.labels, target)
+        if not (fits - further > tables).any():
+            return tables
+        likelihoods = np.minimum(promises(self.labels, target, causes, cells, ROUGH), fits) if causes else fits
+        return np.maximum(tables, likelihoods - further)
+
+    def _regression(self, target: int, causes: tuple[int, ...]) -> float:
+        """What a regression on these causes costs."""
+        return math.log(self.n) / 2 * (int(self.labels.levels[target]) - 1 + slopes(self.labels, target, causes))
 
 
-def fit_logistic(cells: Cells) -> tuple[float, Values]:
-    """The greatest log-likelihood of a logistic regression, and each cell's chance [cells] of label 1.
+def slopes(labels: Labels, target: int, causes: tuple[int, ...]) -> int:
+    """How many slopes a regression of the target on these causes has."""
+    return int((labels.levels[target] - 1) * (labels.levels[list(causes)] - 1).sum())
+
+
+def further_slopes(labels: Labels, target: int) -> Values:
+    """[d], how many more each further cause has."""
+    return np.asarray((labels.levels[target] - 1) * (labels.levels - 1), dtype=np.float64)
+
+
+def promises(labels: Labels, target: int, causes: tuple[int, ...], cells: Cells, close: float = CLOSE) -> Values:
+    """[d], the log-likelihood that each further cause promises a regression on these, by its score test.
+
+    A quadratic approximation: half the square of the slopes in the metric of what the causes leave of their curvature.
+    """
+    likelihood, chances = fit_logistic(cells, close)
+    design, whole, marked = _design(cells), cells.rows.sum(axis=1), cells.marked()
+    rows, own = marked.sum(axis=2), chances.shape[1] - 1
+    spread = _spread(chances)  # [cells, own, own]
+    slope = marked[:, :, 1:].sum(axis=1) - rows @ chances[:, 1:]  # [marks, own]
+    shared = np.einsum("mc,ckl,cp->mklp", rows, spread, design, optimize=True)
+    alone = np.einsum("mc,ckl->mkl", rows, spread)
+    known = np.linalg.inv(_curvature(design, whole, chances))
+    found = np.full(len(labels.levels), -np.inf)
+    for levels in np.unique(labels.levels):
+        others = [j for j in np.flatnonzero(labels.levels == levels) if j != target and j not in causes]
+        if not others:
+            continue
+        marks = np.array([labels.of[other] for other in others])  # [others, levels - 1]
+        width = marks.shape[1] * own
+        together = shared[marks].reshape(len(others), width, -1)
+        left = -together @ known @ together.swapaxes(1, 2)
+        for i, mark in enumerate(marks.T):
+            at = slice(i * own, (i + 1) * own)
+            left[:, at, at] += alone[mark]
+        left[:, range(width), range(width)] += LEAST * labels.codes.shape[1]
+        steep = slope[marks].reshape(len(others), width, 1)
+        gains = (steep * np.linalg.solve(left, steep)).sum(axis=(1, 2)) / 2
+        found[others] = likelihood + np.maximum(gains, 0.0)
+    return found
+
+
+def fit_logistic(cells: Cells, close: float = CLOSE) -> tuple[float, Values]:
+    """The greatest log-likelihood of a logistic regression, and each cell's chances [cells, labels] of the labels.
 
     Newton's method, a step halved until it gains a share of what its slope promises. The likelihood is concave, so this
     ends at its greatest whatever the counts; whole steps may leap past it (rare labels, causes that all but decide).
-    Where labels can be told apart without error it has no greatest value, and the one it tends to is met to `CLOSE`.
+    Where labels can be told apart without error it has no greatest value, and the one it tends to is met to `close`
+    nats, or about so many.
     """
-    design, rows, ones = _design(cells), cells.rows.sum(axis=1), cells.rows[:, 1]
-    share = ones.sum() / rows.sum()
-    odds = np.full(len(rows), math.log(share / (1 - share)))
-    likelihood = _likelihood(odds, rows, ones)
+    design, whole = _design(cells), cells.rows.sum(axis=1)
+    shares = cells.rows.sum(axis=0) / whole.sum()
+    odds = np.broadcast_to(np.log(shares[1:] / shares[0]), (len(whole), len(shares) - 1))
+    likelihood, chances = _likelihood(odds, cells.rows)
     for _ in range(NEWTON):
-        chance = expit(odds)
-        slope = design.T @ (ones - rows * chance)
-        curvature = (design.T * (rows * chance * (1 - chance))) @ design
-        curvature[np.diag_indices_from(curvature)] += LEAST * (1 + np.trace(curvature))
-        step = np.linalg.solve(curvature, slope)
+        slope = (design.T @ (cells.rows - whole[:, None] * chances)[:, 1:]).T.ravel()  # [labels - 1 x columns]
+        step = np.linalg.solve(_curvature(design, whole, chances), slope)
         promised = float(slope @ step)
-        if promised < CLOSE:
+        if promised < close:
             break
-        onwards, size = design @ step, 1.0
-        while (reached := _likelihood(odds + size * onwards, rows, ones)) < likelihood + WORTH * size * promised:
+        onwards, size = design @ step.reshape(-1, design.shape[1]).T, 1.0
+        while (found := _likelihood(odds + size * onwards, cells.rows))[0] < likelihood + WORTH * size * promised:
             size /= 2
             if size < LEAST:  # the digits end here
-                return likelihood, chance
-        odds, likelihood = odds + size * onwards, reached
-    return likelihood, expit(odds)
+                return likelihood, chances
+        odds = odds + size * onwards
+        likelihood, chances = found
+    return likelihood, chances
 
 
-def _likelihood(odds: Values, rows: Values, ones: Values) -> float:
-    """The log-likelihood of so many ones among so many rows, cell by cell, at odds [cells] on the log scale."""
-    return float(ones @ odds - rows @ np.logaddexp(0, odds))
+def _likelihood(odds: Values, rows: Values) -> tuple[float, Values]:
+    """Of rows [cells, labels] at odds [cells, labels - 1] against the lowest, on the log scale; and the chances."""
+    logs = np.column_stack([np.zeros(len(odds)), odds])
+    logs -= logs.max(axis=1, keepdims=True)
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    return float((rows * logs).sum()), np.exp(logs)
+
+
+def _curvature(design: Values, whole: Values, chances: Values) -> Values:
+    """[k, k], of the log-likelihood in the weights of a design [cells, columns], label by label."""
+    weighted = whole[:, None, None, None] * _spread(chances)[:, :, None] * design[:, None, :, None]
+    width = weighted.shape[1] * weighted.shape[2]
+    found = (design.T @ weighted.reshape(len(design), -1)).reshape(-1, *weighted.shape[1:])  # [to, k, from, l]
+    matrix = np.array(found.transpose(1, 2, 3, 0)).reshape(width, width)
+    matrix[range(width), range(width)] += LEAST * (1 + np.trace(matrix))
+    return matrix
+
+
+def _spread(chances: Values) -> Values:
+    """[cells, k, k], the covariance of which label but the lowest a row has."""
+    rest = chances[:, 1:]
+    spread = -rest[:, :, None] * rest[:, None]
+    spread[:, range(rest.shape[1]), range(rest.shape[1])] += rest
+    return np.asarray(spread)
 
 
 def _design(cells: Cells) -> Values:
-    """[cells, 1 + causes], a one and the causes' labels."""
-    return np.column_stack([np.ones(len(cells.causes)), cells.causes])
+    """[cells, columns], a one, and of each cause whether it has each label but the lowest."""
+    labels = [column[:, None] == np.arange(1, column.max() + 1) for column in np.transpose(cells.causes)]
+    return np.column_stack([np.ones(len(cells.causes)), *labels])
