@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from structure_data import Edges, Matrix, erdos_renyi, truth_depth, weights
-from structure_one import shd
+from structure.base import Edges, Matrix
+from structure.drawn import erdos_renyi, truth_depth, weights
+from structure.one import shd
 
 from ccigkit.causal.attributes import Attribute, Kind, Table
 from ccigkit.causal.graph import Knowledge

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
 from ccigkit.causal.attributes import Values
@@ -15,6 +16,7 @@ from ccigkit.structure.scores.gaussian import LEAST
 
 # of a logistic regression: steps at most, what the next must promise in nats, and the share of its promise that counts
 NEWTON, CLOSE, WORTH = 100, 1e-7, 1e-4
+MOST = 200  # slopes of a regression beside a table; with more of them it takes long
 ROUGH = 1e-2  # what it must promise where a table is the alternative: steps to labels that causes decide are many
 
 
@@ -120,7 +122,8 @@ class Logistic(LabelScore):
         return likelihood - self.penalty * slopes(self.labels, target, causes)
 
     def additions(self, target: int, causes: tuple[int, ...]) -> Values:
-        promised = promises(self.labels, target, causes, self.labels.cells(target, causes))
+        among = ~np.isin(np.arange(self.size), (target, *causes))
+        promised = promises(self.labels, target, causes, self.labels.cells(target, causes), among)
         return promised - self.penalty * (slopes(self.labels, target, causes) + further_slopes(self.labels, target))
 
 
@@ -139,8 +142,8 @@ class MDL(QNML):
         possible, own = self.labels.possible(causes), int(self.labels.levels[target])
         fit = float(self.fit(cells.rows, possible).sum())
         table, regression = fit - self.cost(possible, own), self._regression(target, causes)
-        if fit - regression <= table:  # no regression fits better than the table
-            return table
+        if fit - regression <= table or slopes(self.labels, target, causes) > MOST:
+            return table  # no regression fits better than a table
         likelihood = fit if len(causes) < 2 else fit_logistic(cells, ROUGH)[0]
         return max(table, likelihood - regression)
 
@@ -148,11 +151,15 @@ class MDL(QNML):
         cells = self.labels.cells(target, causes)
         fits, costs = self.added(target, causes, cells)
         tables = fits - costs
-        further = self._regression(target, causes) + math.log(self.n) / 2 * further_slopes(self.labels, target)
-        if not (fits - further > tables).any():
+        more = slopes(self.labels, target, causes) + further_slopes(self.labels, target)
+        regressions = math.log(self.n) / 2 * (int(self.labels.levels[target]) - 1 + more)
+        among = (fits - regressions > tables) & (more <= MOST)
+        if not among.any():
             return tables
-        likelihoods = np.minimum(promises(self.labels, target, causes, cells, ROUGH), fits) if causes else fits
-        return np.maximum(tables, likelihoods - further)
+        likelihoods = fits
+        if causes:
+            likelihoods = np.minimum(fits, promises(self.labels, target, causes, cells, among, ROUGH))
+        return np.where(among, np.maximum(tables, likelihoods - regressions), tables)
 
     def _regression(self, target: int, causes: tuple[int, ...]) -> float:
         """What a regression on these causes costs."""
@@ -169,10 +176,18 @@ def further_slopes(labels: Labels, target: int) -> Values:
     return np.asarray((labels.levels[target] - 1) * (labels.levels - 1), dtype=np.float64)
 
 
-def promises(labels: Labels, target: int, causes: tuple[int, ...], cells: Cells, close: float = CLOSE) -> Values:
+def promises(
+    labels: Labels,
+    target: int,
+    causes: tuple[int, ...],
+    cells: Cells,
+    among: npt.NDArray[np.bool_],
+    close: float = CLOSE,
+) -> Values:
     """[d], the log-likelihood that each further cause promises a regression on these, by its score test.
 
     A quadratic approximation: half the square of the slopes in the metric of what the causes leave of their curvature.
+    Minus infinity where it is not `among` [d] those in question.
     """
     likelihood, chances = fit_logistic(cells, close)
     design, whole, marked = _design(cells), cells.rows.sum(axis=1), cells.marked()
@@ -183,10 +198,8 @@ def promises(labels: Labels, target: int, causes: tuple[int, ...], cells: Cells,
     alone = np.einsum("mc,ckl->mkl", rows, spread)
     known = np.linalg.inv(_curvature(design, whole, chances))
     found = np.full(len(labels.levels), -np.inf)
-    for levels in np.unique(labels.levels):
-        others = [j for j in np.flatnonzero(labels.levels == levels) if j != target and j not in causes]
-        if not others:
-            continue
+    for levels in np.unique(labels.levels[among]):
+        others = np.flatnonzero(among & (labels.levels == levels))
         marks = np.array([labels.of[other] for other in others])  # [others, levels - 1]
         width = marks.shape[1] * own
         together = shared[marks].reshape(len(others), width, -1)
