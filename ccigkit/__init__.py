@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ccigkit.causal.interventions import soft as soft
     from ccigkit.causal.model import CausalModel as CausalModel
     from ccigkit.component.plugins import hookimpl as hookimpl
+    from ccigkit.component.registry import use_plugin as use_plugin
     from ccigkit.errors import UserError as UserError
     from ccigkit.evaluation.measure import evaluate as evaluate
     from ccigkit.model.files import load as load
@@ -46,6 +47,7 @@ _HOMES = {
     "evaluate": "evaluation.measure",
     "load": "model.files",
     "hookimpl": "component.plugins",
+    "use_plugin": "component.registry",
 }
 __all__ = [*_HOMES]
 

@@ -83,3 +83,17 @@ def cache_folder() -> Path:
         raise UserError(
             "there is no home folder to keep decoded images in; set XDG_CACHE_HOME, or data.cache=FOLDER"
         ) from None
+
+
+def state_folder() -> Path:
+    """Where ccigkit keeps what a user decided: $XDG_STATE_HOME/ccigkit, or ~/.local/state/ccigkit.
+
+    Raises:
+        UserError: where neither is known.
+    """
+    if told := os.environ.get("XDG_STATE_HOME"):
+        return Path(told) / "ccigkit"
+    try:
+        return Path.home() / ".local" / "state" / "ccigkit"
+    except RuntimeError:
+        raise UserError("there is no home folder to keep decisions in; set XDG_STATE_HOME") from None

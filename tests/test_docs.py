@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 ALL: dict[str, Any] = dict(commands(typer.main.get_command(app)))
+COMMON = {"--help", "--plugin"}  # of every command, and told once
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -56,7 +58,7 @@ def test_every_option_of_every_command_is_told(name: str) -> None:
     section = re.split(r"^##+ ", page[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
     for parameter in ALL[name].params:
         for option in (*parameter.opts, *parameter.secondary_opts):
-            if option.startswith("-") and option != "--help":
+            if option.startswith("-") and option not in COMMON:
                 assert re.search(rf"`{option}[ `]", section), f"docs/cli.md does not tell of {name} {option}"
 
 
@@ -108,16 +110,20 @@ def test_python_blocks_compile_and_toml_blocks_parse(page: Path) -> None:
 @every_page
 def test_every_command_shown_is_one(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    place, text = 0, page.read_text()
+    place, text, written = 0, page.read_text(), ""
     for found in COMMAND.finditer(text):
         if re.search(r"\[[A-Z]|^COMMAND", found["arguments"]):  # how a command is written in general
             continue
         for shown in BLOCK.finditer(text, place, found.start()):
             if shown["language"] == "toml":  # the configuration last shown is the one meant
                 Path("mine.toml").write_text(shown["content"])
+            if shown["language"] == "python":
+                written = shown["content"]
         place = found.start()
         words = shlex.split(found["arguments"])
         name = next(" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in ALL)
+        for file in (file for option, file in pairwise(words) if option == "--plugin"):
+            Path(file).write_text(written)  # the file last shown is the one meant
         context = ALL[name].make_context(name, words[len(name.split()) :])  # raises where it does not parse
         if name == "train":
             ALL[name].callback(**{**context.params, "dry_run": True})  # raises where a part or an option is unknown

@@ -21,7 +21,8 @@ BROUGHT = ("causal.scm", "structure.learners", "image", "objectives", "data", "d
 TOOLS = ("structure.scores", "structure.continuous", "structure.assess", "metrics.protocol", "metrics.readers")
 FLOORS = (  # from the ground up: a room imports from lower floors only, or from its own where `test_...` says so
     ("errors", "names"),
-    ("descend", "files", "component", "pixels"),
+    ("files",),
+    ("descend", "component", "pixels"),
     ("causal",),
     ("structure", "image.base", "data.base"),
     ("model",),

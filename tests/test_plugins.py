@@ -177,7 +177,8 @@ def test_what_is_installed_trains_with_its_options(target: Path, tmp_path: Path)
     assert edges.count("->") == 6  # every later column: with a reach of one there would be three
     asked = process("sample", "run", "--do", "angle=0.3", folder=tmp_path, env=plugged)
     assert asked.code == 0, asked.err
-    assert "unknown scm 'toy-scm'" in ccigkit("sample", tmp_path / "run").refusal()  # here it is not installed
+    said = ccigkit("sample", tmp_path / "run").refusal()  # here it is not installed
+    assert "needs the scm 'toy-scm' of the plugin toy-plugin 1.2.3: it is not installed" in said
 
 
 def test_a_broken_plugins_name_is_answered_with_the_reason(target: Path, tmp_path: Path) -> None:

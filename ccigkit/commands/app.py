@@ -65,6 +65,27 @@ Clip = Annotated[bool, typer.Option("--clip", help="Keep shifted values to the r
 WrittenTable = Annotated[
     Path | None, typer.Option(metavar="FILE.csv", help="Also write the attributes as they are then; .csv or .tsv.")
 ]
+
+
+def use_plugins(files: list[str] | None) -> None:
+    """Let the components of files join those that are installed, before anything is chosen by name."""
+    if files:
+        from ccigkit.component.registry import use_plugin
+
+        for file in files:
+            use_plugin(file)
+
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py",
+        callback=use_plugins,
+        is_eager=True,
+        help="Run this file, whose components can then be chosen by name; repeatable.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
 BUSY = 0.5  # processes at work in the last minute, on average, that are not this one
@@ -93,6 +114,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps or auto.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Train a model, or go on training it: the same command resumes."""
     from ccigkit.commands.train import train as train_model
@@ -154,6 +176,7 @@ def graph(
         str | None,
         typer.Option("--from", metavar="labels|readings|both", help="Of a run: what to learn from; default both."),
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Learn and show the graph alone, of a data set's attributes, of any table, or of what a run reads."""
     from ccigkit.commands.graph import GraphRequest, run_among, show_graph, source_of, table_among
@@ -184,6 +207,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise, whatever the do().")] = 0,
     table: WrittenTable = None,
     clip: Clip = False,
+    plugin: Plugins = None,
 ) -> None:
     """Draw new images, or new rows of a table, under an intervention if one is given."""
     from ccigkit.commands.ask import Question
@@ -208,6 +232,7 @@ def counterfactual(
     probability: Annotated[
         bool, typer.Option("--probability", help="Also write how likely each label is: columns P(NAME=1).")
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Show images, or the rows of a table, as they would have been under an intervention."""
     from ccigkit.commands.ask import Question
@@ -226,6 +251,7 @@ def effects(
         Path | None, typer.Argument(metavar="[ROWS.csv]", help="Whose effects; otherwise rows that the model draws.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise, where the rows leave it open.")] = 0,
+    plugin: Plugins = None,
 ) -> None:
     """Show what a label does: rates under do(), effects, and how necessary and sufficient it is."""
     from ccigkit.commands.ask import effects as show_effects
@@ -251,6 +277,7 @@ def evaluate(
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write everything as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with pictures.")] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Measure runs, and models that are not ours, beside their controls."""
     from ccigkit.commands.config import parse_settings
@@ -274,6 +301,7 @@ def predictor(
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps.")] = 1200,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of its weights and batches.")] = 0,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
+    plugin: Plugins = None,
 ) -> None:
     """Train what reads attributes from pictures, on a data set's real images, for evaluate to measure with."""
     from ccigkit.commands.predictor import train_predictor
@@ -285,6 +313,7 @@ def predictor(
 def components(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]")] = None,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    plugin: Plugins = None,
 ) -> None:
     """List the components that are installed, or show one with its options."""
     from ccigkit.commands.components import describe_component, list_components
@@ -296,7 +325,7 @@ def components(
 
 
 @data_app.command("list")
-def data_list() -> None:
+def data_list(plugin: Plugins = None) -> None:
     """List the data sets that are installed: attributes, size, what is known, what each needs."""
     from ccigkit.commands.components import data_table
 
@@ -308,6 +337,7 @@ def data_preview(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path("preview.png"),
+    plugin: Plugins = None,
 ) -> None:
     """Show a data set on one page: pictures, the labels' correlations, the true graph where it is known."""
     from ccigkit.commands.data import preview_data
@@ -319,6 +349,7 @@ def data_preview(
 def data_prepare(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", show_default=False)] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Decode or draw a data set once, so that training waits for nothing."""
     from ccigkit.commands.data import prepare_data

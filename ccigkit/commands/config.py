@@ -21,10 +21,13 @@ from ccigkit.causal.edges import parse_edge, parse_pair
 from ccigkit.causal.graph import Knowledge
 from ccigkit.causal.named import named_knowledge, read_named
 from ccigkit.component.options import Count, Natural, Option, Role, Seed, options_of, resolve
-from ccigkit.component.registry import Choice, registry
+from ccigkit.component.plugin_file import PluginFile
+from ccigkit.component.registry import Choice, need_plugin, registry
 from ccigkit.errors import ConfigError, one_of
 
 Tables = dict[str, dict[str, Any]]
+PLUGINS = "plugins"
+"""In a configuration file beside its tables: the plugins of one file each that it needs."""
 
 
 class Settings:
@@ -143,36 +146,45 @@ class Config:
     train: Settings
     knowledge: KnowledgeSettings
     tables: Tables
+    plugins: tuple[PluginFile, ...] = ()
 
     @classmethod
     def resolve(cls, layers: Iterable[tuple[str, Mapping[str, Mapping[str, Any]]]]) -> Config:
         """Merge (source, tables) layers, the later over the earlier, and validate.
 
+        A layer may name plugins of one file, too: see `need_plugin`.
+
         Raises:
             ConfigError: in one line that names the source, the key and the value, and suggests the nearest name.
         """
+        layers = list(layers)
+        plugins = [need_plugin(file, source) for source, layer in layers for file in _plugins(source, layer)]
         found, merged, sources = registry(), _defaults(), dict[str, str]()
-        known = [*found.chosen, *SETTINGS]
+        names = [*found.chosen, *SETTINGS]
         for source, layer in layers:
-            for kind, table in _without_backbone(source, layer).items():
-                if kind not in known:
-                    raise ConfigError(f"{source}: " + one_of("table", kind, (*known, "backbone")))
+            named = {kind: table for kind, table in layer.items() if kind != PLUGINS}
+            for kind, table in _without_backbone(source, named).items():
+                if kind not in names:
+                    raise ConfigError(f"{source}: " + one_of("table", kind, (*names, "backbone")))
                 old = merged.get(kind, {})
                 merged[kind] = {**(old if table.get("name", old.get("name")) == old.get("name") else {}), **table}
                 sources.update({f"{kind}.{key}": source for key in table})
         choices = {kind: Choice.of(kind, merged[kind]) for kind in found.chosen}
         settings = {kind: _settings(kind, merged.get(kind, {}), sources) for kind in SETTINGS}
         tables = {kind: choice.table for kind, choice in choices.items()} | settings
-        return cls(choices, Settings(**settings["train"]), KnowledgeSettings(**settings["knowledge"]), tables)
+        used = {found.origins[choice.kind, choice.name].file for choice in choices.values()}
+        plugins += [file for file in found.files if file.path in used]
+        trained, known = Settings(**settings["train"]), KnowledgeSettings(**settings["knowledge"])
+        return cls(choices, trained, known, tables, tuple(dict.fromkeys(plugins)))
 
     def __getitem__(self, kind: str) -> Choice:
         return self.choices[kind]
 
     def to_toml(self) -> str:
         """The whole configuration, to read, keep and hand back with --config."""
-        return tomli_w.dumps(
-            {kind: {k: v for k, v in table.items() if v is not None} for kind, table in self.tables.items()}
-        )
+        tables = {kind: {k: v for k, v in table.items() if v is not None} for kind, table in self.tables.items()}
+        plugins = {PLUGINS: [file.to_toml() for file in self.plugins]} if self.plugins else {}
+        return tomli_w.dumps(plugins | tables)
 
     def options(self, kind: str) -> dict[str, Option]:
         """The options of a table, by name."""
@@ -204,6 +216,14 @@ class Config:
 
 def _defaults() -> Tables:
     return {kind: {"name": registry().kinds[kind].default} for kind in registry().chosen}
+
+
+def _plugins(source: str, layer: Mapping[str, Any]) -> list[PluginFile]:
+    """The files that a layer names; a path is one from the folder of the file that names it."""
+    entries = layer.get(PLUGINS, [])
+    if not isinstance(entries, list):
+        raise ConfigError(f'{source}: plugins must be a list of files, as in plugins = ["my_scm.py"], got {entries!r}')
+    return [PluginFile.of(entry, Path(source).parent) for entry in entries]
 
 
 def _settings(kind: str, table: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ccigkit.component.component import Component, is_kind
 from ccigkit.component.options import options_of, resolve
+from ccigkit.component.plugin_file import PluginFile, load_plugin_file, remember, remembered
 from ccigkit.component.plugins import Plugin, load_plugins
 from ccigkit.errors import ConfigError, one_of
 
@@ -24,6 +26,7 @@ class Registry:
     components: dict[tuple[str, str], type[Component]] = field(default_factory=dict)
     origins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)  # plugin name -> reason
+    files: dict[PluginFile, Plugin] = field(default_factory=dict)
 
     def add(self, plugin: Plugin) -> None:
         """Register what a plugin brings; a plugin with one component at fault is set aside whole."""
@@ -36,6 +39,26 @@ class Registry:
             if not is_kind(component):
                 self.components[component.kind, component.name] = component
                 self.origins[component.kind, component.name] = plugin
+
+    def add_file(self, file: PluginFile, content: bytes) -> None:
+        """Register what a file brings, in place of what the same file brought before.
+
+        Raises:
+            ConfigError: where it cannot be run, brings nothing, or brings what is no component or is there already.
+        """
+        if file in self.files:
+            return
+        plugin = load_plugin_file(file, content)
+        for former in [other for other in self.files if other.path == file.path]:
+            for component in self.files.pop(former).components:
+                self.kinds.pop(component.kind, None) if is_kind(component) else self._forget(component)
+        self.add(plugin)
+        if fault := self.broken.pop(plugin.name, None):
+            raise ConfigError(f"the plugin file {file.path}: {fault}")
+        self.files[file] = plugin
+
+    def _forget(self, component: type[Component]) -> None:
+        del self.components[component.kind, component.name], self.origins[component.kind, component.name]
 
     def _fault(self, components: Iterable[object], brought: Mapping[str, type[Component]]) -> str | None:
         if taken := sorted(set(brought) & set(self.kinds)):
@@ -129,6 +152,75 @@ def registry() -> Registry:
     for plugin in load_plugins():
         found.add(plugin)
     return found
+
+
+def use_plugin(path: str | Path) -> None:
+    """Let the components of a file be chosen by name, as if they were installed; the file is run.
+
+    That it may is remembered on this machine, for this content of the file: see `need_plugin`.
+
+    Args:
+        path: the file, which ends in .py.
+
+    Raises:
+        ConfigError: where it is not there, cannot be run, brings no component, or one whose name is taken.
+    """
+    file, content = PluginFile.read(path)
+    registry().add_file(file, content)
+    remember(file)
+
+
+def need_plugin(wanted: PluginFile, whose: str) -> PluginFile:
+    """Let the components of a file be chosen by name that a run or a configuration names; the file in use.
+
+    What was named with `--plugin` in this command comes first, and where its content is another, that is said.
+    Otherwise the file is run only where it has the content that is wanted and was named on this machine before.
+
+    Args:
+        wanted: the file, with the hash that it had.
+        whose: what names it, for the messages.
+
+    Raises:
+        ConfigError: where it is missing, changed, or was never named on this machine.
+    """
+    files = registry().files
+    for file in files:
+        if wanted.sha256 in ("", file.sha256) and (wanted.sha256 or file.path == wanted.path):
+            return file
+    for file in files:
+        if file.path.name == wanted.path.name:
+            warnings.warn(
+                f"{whose} was made with another {wanted.path.name} ({wanted.short}, now {file.short}): "
+                "what it gives may differ; restore that file where it must not",
+                stacklevel=2,
+            )
+            return file
+    found, content = _at_hand(wanted, whose)
+    what = f"the plugin file {found.path} ({found.short})"
+    if remembered(found.sha256) is None:
+        raise ConfigError(
+            f"{whose} names {what}, which nobody here has let run yet; read it, then give --plugin {found.path}"
+        )
+    warnings.warn(f"{whose} uses {what}", stacklevel=2)
+    registry().add_file(found, content)
+    return found
+
+
+def _at_hand(wanted: PluginFile, whose: str) -> tuple[PluginFile, bytes]:
+    """The wanted file where it lies, or where its content was when it was last named here; and its content."""
+    named = remembered(wanted.sha256) if wanted.sha256 else None
+    places = [PluginFile.read(place) for place in (wanted.path, named) if place and place.is_file()]
+    for file, content in places:
+        if wanted.sha256 in ("", file.sha256):
+            return file, content
+    what = f"the plugin file {wanted.path.name}" + (f" ({wanted.short})" if wanted.sha256 else "")
+    if not places:
+        raise ConfigError(f"{whose} needs {what}, which is not at hand; give --plugin FILE with a copy of it")
+    other = places[0][0]
+    raise ConfigError(
+        f"{whose} needs {what}, and {other.path} is another now ({other.short}); restore it, "
+        f"or give --plugin {other.path} to take it as it is"
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from ccigkit.causal.attributes import Attributes
 from ccigkit.causal.graph import CausalGraph
 from ccigkit.causal.model import CausalModel
 from ccigkit.causal.structure import Structure
-from ccigkit.component.registry import Assembly, Choice, registry
-from ccigkit.errors import CheckpointError
+from ccigkit.component.plugin_file import HASHED, PluginFile
+from ccigkit.component.plugins import BUILTIN
+from ccigkit.component.registry import Assembly, Choice, need_plugin, registry
+from ccigkit.errors import CheckpointError, ConfigError
 from ccigkit.files import write_json
 from ccigkit.model.model import CausalImageModel
 from ccigkit.model.tensors import digest, read_tensors, write_tensors
@@ -57,6 +60,8 @@ def save_model(model: CausalModel | CausalImageModel, folder: Path, components: 
         content |= {"image_shape": list(image.image_shape), "latent_size": image.latent_size, "frame": model.frame}
         kinds |= {image.kind, model.placement.kind}
     content["components"] = {kind: dict(table) for kind, table in components.items() if kind in kinds}
+    if plugins := _plugins_of(content["components"]):
+        content["plugins"] = plugins
     # The description travels inside the tensors' file, so that the two can never be of different moments.
     write_tensors(folder / "model.safetensors", tensors, content)
     write_json(folder / "model.json", content)
@@ -68,6 +73,41 @@ def _saved(model: CausalModel | CausalImageModel) -> dict[str, nn.Module]:
     return {kind: part for kind, part in parts.items() if registry().kinds[kind].saved}
 
 
+def _plugins_of(components: Components) -> dict[str, dict[str, str]]:
+    """By kind, the plugins that brought what ccigkit itself does not, with their versions."""
+    origins = {kind: registry().origins[kind, Choice.of(kind, table).name] for kind, table in components.items()}
+    return {
+        kind: {"plugin": origin.name, "version": origin.version}
+        for kind, origin in origins.items()
+        if origin.name != BUILTIN
+    }
+
+
+def _need_plugins(content: Mapping[str, Any], folder: Path) -> None:
+    """Have the plugins that a model's components came from, in the versions that it was made with or with a word.
+
+    Raises:
+        ConfigError: where one is not there, naming it.
+    """
+    for kind, origin in content.get("plugins", {}).items():
+        name, version = str(origin["plugin"]), str(origin["version"])
+        component = content["components"][kind]["name"]
+        if version.startswith(HASHED):
+            need_plugin(PluginFile(Path(Path(name).name), version.removeprefix(HASHED)), str(folder))
+        elif (kind, component) not in registry().components:
+            reason = registry().broken.get(name, "it is not installed")
+            raise ConfigError(
+                f"{folder} needs the {kind} {component!r} of the plugin {name} {version}: {reason}; "
+                "install it as you did where the model was made"
+            )
+        elif (now := registry().origins[kind, component]).version != version:
+            warnings.warn(
+                f"{folder} was made with the plugin {name} {version}, and {now.name} {now.version} is here: "
+                "what it gives may differ",
+                stacklevel=3,
+            )
+
+
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> CausalImageModel:
     """Read the image model that `save_model` wrote; the plugins that its components came from must be installed.
 
@@ -77,7 +117,7 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Causal
 
     Raises:
         CheckpointError: where the folder holds no model of images, or a damaged one.
-        ConfigError: where a component is not installed.
+        ConfigError: where a component's plugin is not there, naming it with its version.
     """
     model = load(folder, device)
     if not isinstance(model, CausalImageModel):
@@ -94,10 +134,11 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
 
     Raises:
         CheckpointError: where the folder holds no model, or a damaged one.
-        ConfigError: where a component is not installed.
+        ConfigError: where a component's plugin is not there, naming it with its version.
     """
     path = Path(folder) / "model.safetensors"
     content, tensors = read_model(path)
+    _need_plugins(content, Path(folder))
     described = content["attributes"]
     attributes = Attributes.from_json(_on_a_line(described) if "image_shape" in content else described)
     edges = [(cause, effect, w) for cause, effect, w in content["edges"]]
