@@ -47,14 +47,14 @@ class Framed(Protocol):
         """Channels, height and width."""
 
 
-def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = True) -> Tensor:
+def read_image(path: str | Path | BytesIO, model: Framed | None = None, *, resize: bool = True) -> Tensor:
     """An image file as a tensor [3, h, w] in [-1, 1], in the size and the channels of the model, if one is given.
 
     An image of another shape is cut to a centred square, as large a share of it as the training images showed, and
     resized; or refused where `resize` is false.
 
     Args:
-        path: the file.
+        path: the file, or its content.
         model: the model that the image is for; without one, it stays in RGB at its own size.
         resize: whether an image of another size is cut and resized.
 
@@ -69,33 +69,41 @@ def read_image(path: str | Path, model: Framed | None = None, *, resize: bool = 
         >>> image.shape, image[:, 0, 0].tolist()
         (torch.Size([3, 2, 4]), [1.0, -1.0, -1.0])
     """
+    name = "the picture" if isinstance(path, BytesIO) else path
     try:
         picture = open_picture(path).convert("L" if model and model.image_shape[0] == 1 else "RGB")
     except FileNotFoundError:
-        raise DataError(f"there is no image {path}") from None
+        raise DataError(f"there is no image {name}") from None
     except UnidentifiedImageError:
-        with Path(path).open("rb") as file:
-            phone = file.read(16)[4:].startswith(PHONES)
+        phone = _start(path)[4:].startswith(PHONES)
         why = "a HEIC picture, as phones write; export it as .jpg" if phone else "not an image that can be read"
-        raise DataError(f"{path} is {why}") from None
+        raise DataError(f"{name} is {why}") from None
     except (IsADirectoryError, PermissionError) as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+        raise DataError(f"cannot read {name}: {error.strerror}") from None
     except Image.DecompressionBombError:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise DataError(f"{path} has more than {most} million pixels; make it smaller first") from None
+        raise DataError(f"{name} has more than {most} million pixels; make it smaller first") from None
     except UNREADABLE as error:
-        raise DataError(f"{path} is a damaged image: {' '.join(str(error).split())}") from None
+        raise DataError(f"{name} is a damaged image: {' '.join(str(error).split())}") from None
     if model is not None:
         _, height, width = model.image_shape
         if picture.size != (width, height):
             if not resize:
                 raise DataError(
-                    f"{path} is {picture.width} x {picture.height} pixels, but the model wants {width} x {height}; "
+                    f"{name} is {picture.width} x {picture.height} pixels, but the model wants {width} x {height}; "
                     "leave out --no-resize, or crop it yourself"
                 )
             picture = ImageOps.fit(ImageOps.fit(picture, _frame(picture, model.frame)), (width, height), BILINEAR)
     pixels = np.atleast_3d(np.array(picture))
     return to_float(torch.from_numpy(pixels).permute(2, 0, 1))
+
+
+def _start(file: str | Path | BytesIO) -> bytes:
+    """The first bytes of a file."""
+    if isinstance(file, BytesIO):
+        return file.getvalue()[:16]
+    with Path(file).open("rb") as opened:
+        return opened.read(16)
 
 
 def open_picture(file: str | Path | BytesIO) -> Image.Image:
