@@ -19,6 +19,7 @@ from ccigkit import CausalGraph, CausalImageModel, CausalModel, Table, UserError
 from ccigkit.attributes import Attribute, parse_do
 from ccigkit.causal.do import written
 from ccigkit.causal.interventions import Policy, settled
+from ccigkit.causal.model import seeded
 from ccigkit.causal.scm.base import Intervention
 from ccigkit.causal.structure import Structure
 from ccigkit.commands.run import Run
@@ -306,7 +307,8 @@ class Studio:
             values, {attributes.index(name): float(value.flatten()[0]) for name, value in hard.items()}, attributes
         )
         if len(rows) < FEW:
-            raise ConfigError(f"{len(rows)} rows of {len(values)} have {written(do)}: too few to see anything")
+            few = f"{len(rows)} of {len(values)} rows are at {written(do)}, too few to see anything"
+            raise ConfigError(f"{few}; set values that more have, or fewer attributes")
         done = model.causal.sample(DRAWN, do, seed=0)
         found = [
             schema.Seen(who="all", rows=len(values), means=values.mean(dim=0).tolist(), images=[]),
@@ -354,7 +356,8 @@ class Studio:
         edges = [{"cause": cause, "effect": effect, "strength": 1.0} for cause, effect in asked.edges]
         pairs = [{"one": one, "other": other} for one, other in asked.hidden]
         graph = CausalGraph.from_edges(model.attributes.names, edges, pairs)
-        causal = CausalModel(model.attributes, Structure(graph), model.scm.unfitted()).to(self.device)
+        with seeded(0, torch.device(self.device)):  # a new SCM begins at random
+            causal = CausalModel(model.attributes, Structure(graph), model.scm.unfitted()).to(self.device)
         causal.fit(table, seed=0).eval().requires_grad_(False)
         name = secrets.token_urlsafe(8)
         facts = graph_facts(causal.graph).model_copy(
@@ -385,11 +388,13 @@ class Studio:
         refit = [
             f"graph = CausalGraph.from_edges(model.attributes.names, {edges!r})",
             f"data = Run(Path({str(self.folder)!r})).config['data'].build({{}})",
+            "torch.manual_seed(0)",
             "causal = CausalModel(model.attributes, Structure(graph), model.scm.unfitted()).fit(data.table())",
             "model = model.with_causal(causal)",
         ]
         imports = [
             "from pathlib import Path",
+            "import torch",
             "from ccigkit import CausalGraph, CausalModel",
             "from ccigkit.causal.structure import Structure",
             "from ccigkit.commands.run import Run",

@@ -219,7 +219,7 @@ function build(attribute, at) {
       slider.value = Number(slider.value) + by * step;
       slider.oninput();
     };
-    slider.oninput = () => put(name, String(Math.min(attribute.high, Math.max(attribute.low, Number(Number(slider.value).toPrecision(5))))));
+    slider.oninput = () => put(name, String(Math.min(attribute.high, Math.max(attribute.low, Number(Number(slider.value).toPrecision(4))))));
     const end = (value) => make("span", { className: "ends", textContent: Number(value.toPrecision(3)) });
     item.append(release, make("div", { className: "wide-control" }, end(attribute.low), slider, end(attribute.high)));
   }
