@@ -132,6 +132,7 @@ class ModelFacts(BaseModel):
     width: int
     height: int
     channels: int
+    upload: int  # bytes that a picture may have
     tests: int  # test pictures there are
     truth: bool  # whether test pictures have a true counterfactual
     table: bool  # whether there is a table: to condition on, and to refit a graph to

@@ -35,6 +35,7 @@ from ccigkit.show.layout import layered
 from ccigkit.show.sheet import caption
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit_studio import schema
+from ccigkit_studio.guard import UPLOAD
 from ccigkit_studio.pictures import Kept, Picture, decoded, inline
 
 UPLOADS, CODES, GRAPHS = 64, 256, 8  # kept in memory; a picture of 64 pixels with its codes takes about 150 kB
@@ -149,6 +150,7 @@ class Studio:
             width=width,
             height=height,
             channels=channels,
+            upload=UPLOAD,
             tests=len(self.test) if self.test else 0,
             truth=isinstance(data, RenderedData) and self.test is not None and self.test.noise is not None,
             table=data is not None,

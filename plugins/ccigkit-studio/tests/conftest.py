@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from ccigkit_studio.api import create_app
+from ccigkit_studio.server import configured
 from ccigkit_studio.studio import Studio
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -46,6 +50,21 @@ def client(studio: Studio) -> Iterator[TestClient]:
     # An error that nobody foresaw is an answer 500 here, as it is outside.
     with TestClient(create_app(studio), base_url=LOCAL, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def address(studio: Studio) -> Iterator[tuple[str, int]]:
+    """Where a real server listens."""
+    config = configured(studio, host="127.0.0.1", port=0)
+    socket = config.bind_socket()
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [socket]}, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield "127.0.0.1", socket.getsockname()[1]
+    running.should_exit = True
+    thread.join(timeout=10)
 
 
 @pytest.fixture(scope="session")

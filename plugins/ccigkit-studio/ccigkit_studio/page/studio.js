@@ -261,12 +261,14 @@ async function turn(by) {
 async function upload(file) {
   if (!file) return;
   try {
+    const most = state.model?.upload ?? Infinity;
+    if (file.size > most) throw new Said(413, `${file.name} is too large; at most ${Math.floor(most / 2 ** 20)} MB are taken`);
     const { id } = await ask("api/pictures", undefined, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
     complain(null);
     choose(id, `your own: ${file.name}`);
     tell("your picture is shown");
   } catch (error) {
-    complain(error.status ? error : new Said(0, `${file.name} was not taken; it may be too large, or the studio is gone`));
+    complain(error);
   }
   $("file").value = "";
 }
