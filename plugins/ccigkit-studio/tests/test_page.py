@@ -168,7 +168,8 @@ def test_a_picture_can_be_dropped(page: Any, picture: Pictures) -> None:
         """(bytes) => {
             const carried = new DataTransfer();
             carried.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
-            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+            const how = { dataTransfer: carried, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent("drop", how));
         }""",
         list(picture()),
     )
@@ -303,8 +304,8 @@ def test_a_page_elsewhere_cannot_ask(browser: Any, address: tuple[str, int]) -> 
         const ask = (how) => fetch("http://{host}:{port}/api/sample", how).then((a) => a.status, () => "refused");
         const picture = new Promise((done) => {{ const i = new Image(); i.onload = () => done("shown");
             i.onerror = () => done("refused"); i.src = "http://{host}:{port}/api/training/samples/2"; }});
-        return [await ask({{ method: "POST", body: "{{}}" }}), await ask({{ method: "POST", mode: "no-cors", body: "{{}}" }}),
-            await picture];
+        const post = {{ method: "POST", body: "{{}}" }};
+        return [await ask(post), await ask({{ ...post, mode: "no-cors" }}), await picture];
     }}"""
     assert page.evaluate(script) == ["refused", "refused", "refused"]
     page.close()
