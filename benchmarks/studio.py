@@ -8,6 +8,7 @@ one before. Beside the page's times are those of the API alone, and the load of 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,10 +68,8 @@ def alone(address: str, setting: str) -> float:
     """Milliseconds that the API takes to answer, a browser left out; a value that cannot be set is answered, too."""
     body = json.dumps({"picture": "test-0", "do": [setting]}).encode()
     start = time.perf_counter()
-    try:
+    with contextlib.suppress(OSError):
         urlopen(Request(f"{address}api/counterfactual", body, {"content-type": "application/json"})).read()
-    except OSError:
-        pass
     return 1000 * (time.perf_counter() - start)
 
 
