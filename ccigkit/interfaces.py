@@ -16,7 +16,7 @@ from ccigkit.model.placement import Placement
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.pixels import ImageShape
 from ccigkit.structure.assess.equivalence import member, with_class
-from ccigkit.structure.assess.patience import extrapolated, refuse_long
+from ccigkit.structure.assess.patience import extrapolated, refuse_large, refuse_long
 from ccigkit.structure.base import JointStructureLearner, StructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.seeds import seeds_kept
@@ -67,6 +67,7 @@ __all__ = [
     "member",
     "project",
     "refuse_collinear",
+    "refuse_large",
     "refuse_long",
     "rounded",
     "seeds_kept",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from ccigkit import Attribute, Table
 from ccigkit.commands.graph import crowded
 from ccigkit.errors import DataError
 from ccigkit.graph import CausalGraph, Knowledge
-from ccigkit.structure.assess.patience import Patient, duration, extrapolated, refuse_long
+from ccigkit.structure.assess.patience import Patient, duration, extrapolated, refuse_large, refuse_long
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.learners.auto import Auto
 from ccigkit.structure.learners.fci import FCI
@@ -72,38 +70,42 @@ def test_the_least_strength_of_a_dependence_is_that_of_its_test() -> None:
 def test_a_search_that_would_take_too_long_is_refused_by_what_a_part_takes(
     learner: type[GES] | type[GRaSP], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = []
+    sizes: list[int] = []
+    clock = [0.0]
+    monkeypatch.setattr("ccigkit.structure.assess.patience.time.process_time", lambda: clock[0])
 
     def search(self: object, rows: np.ndarray, score: str) -> tuple[np.ndarray, np.ndarray]:
         sizes.append(rows.shape[1])
-        begun = time.process_time()
-        while time.process_time() < begun + rows.shape[1] / 100:
-            pass
+        clock[0] += rows.shape[1] / 100
         return (np.zeros((rows.shape[1],) * 2, dtype=bool),) * 2
 
     monkeypatch.setattr(learner, "search", search)
-    table = dense(24)
-    with pytest.raises(DataError, match=r"by what 8 and 16 of the 24 attributes take"):
+    table = dense(32)
+    with pytest.raises(DataError, match=r"by what 8 and 20 of the 32 attributes take"):
         learner(table.names, limit=0.2).learn(table, Knowledge())
-    assert sizes == [8, 8, 16]
-    learner(table.names, limit=0.5).learn(table, Knowledge())
-    assert sizes[3:] == [8, 8, 16, 24]
+    assert sizes == [8, 8, 20]
+    learner(table.names, limit=1.0).learn(table, Knowledge())
+    assert sizes[3:] == [8, 8, 20, 32]
     learner(table.names, limit=0.0).learn(table, Knowledge())
-    assert sizes[7:] == [24]
+    assert sizes[7:] == [32]
 
 
-def test_what_a_whole_takes_follows_the_law_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_part_that_is_measured_is_spread_over_all_attributes() -> None:
+    asked: list[list[int]] = []
+    refuse_large("any", lambda few: asked.append(few.tolist()), 11, 1.0, (2, 3))
+    assert asked == [[0, 10], [0, 10], [0, 5, 10]]
+    refuse_large("any", lambda few: asked.append(few.tolist()), 3, 1.0, (2, 3))  # of which nothing is left to foresee
+    assert len(asked) == 3
+
+
+def test_what_a_whole_takes_follows_the_power_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("ccigkit.structure.assess.patience.time.process_time", lambda: clock[0])
 
     def cubic(size: int) -> None:
         clock[0] += size**3 / 1000
 
-    def doubling(size: int) -> None:
-        clock[0] += 2**size / 1000
-
     assert extrapolated(cubic, (8, 16), 40) == pytest.approx(64.0)
-    assert extrapolated(doubling, (8, 16), 24, scale=float) == pytest.approx(2**24 / 1000)
 
 
 def test_an_estimate_within_the_limit_is_no_reason_to_refuse() -> None:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from ccigkit.errors import DataError
 from ccigkit.structure.scores.independence import Independence
 
 LIMIT = 120.0  # seconds that a learner may take unless told otherwise
 LOOK = 500  # tests after which the clock is looked at
-MOMENT = 0.05  # seconds below which a measurement tells nothing
+MOMENT = 0.01  # seconds below which a measurement tells nothing
+
+Positions = npt.NDArray[np.int64]
 
 
 def refuse_long(name: str, seconds: float, limit: float, how: str) -> None:
@@ -31,17 +34,33 @@ def refuse_long(name: str, seconds: float, limit: float, how: str) -> None:
         )
 
 
-def extrapolated(
-    run: Callable[[int], object], parts: Sequence[int], whole: int, scale: Callable[[float], float] = math.log
-) -> float:
-    """The seconds that a run of the whole will take, by those of two parts of it.
+def refuse_large(
+    name: str, run: Callable[[Positions], object], size: int, limit: float, parts: tuple[int, int]
+) -> None:
+    """Check, by what some of the attributes take, that learning from all takes no longer than so many seconds.
+
+    Args:
+        name: the learner.
+        run: what takes the time, given the positions of some attributes, which are evenly spread.
+        size: the number of attributes; not more than the larger part are not measured.
+        limit: the seconds; 0 for no limit.
+        parts: two numbers of attributes, rising.
+
+    Raises:
+        DataError: as `refuse_long`.
+    """
+    if limit and size > parts[-1]:
+        seconds = extrapolated(lambda few: run(np.linspace(0, size - 1, few).astype(int)), parts, size)
+        refuse_long(name, seconds, limit, f"by what {parts[0]} and {parts[1]} of the {size} attributes take")
+
+
+def extrapolated(run: Callable[[int], object], parts: Sequence[int], whole: int) -> float:
+    """The seconds that a run of the whole will take, by those of two parts: they rise with some power of the size.
 
     Args:
         run: what takes the time, given the size of a part.
         parts: two sizes, rising.
         whole: the size that is asked about.
-        scale: of the size along which the logarithm of the seconds is taken to rise in a straight line: the logarithm
-            for a power law, `float` for exponential growth.
     """
     taken = []
     for part in (parts[0], *parts):  # the first time it may have something to import
@@ -49,17 +68,16 @@ def extrapolated(
         run(part)
         taken.append(max(time.process_time() - start, MOMENT))
     _, first, second = taken
-    steps = (scale(whole) - scale(parts[1])) / (scale(parts[1]) - scale(parts[0]))
-    return float(second * (second / first) ** steps)
+    return float(second * (second / first) ** (math.log(whole / parts[1]) / math.log(parts[1] / parts[0])))
 
 
 def duration(seconds: float) -> str:
     """Seconds in the unit that suits them.
 
-    >>> duration(90), duration(600), duration(1e5)
-    ('90 seconds', '10 minutes', '28 hours')
+    >>> duration(120), duration(600), duration(1e5)
+    ('120 seconds', '10 minutes', '28 hours')
     """
-    if seconds < 120:
+    if seconds < 300:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
 

@@ -11,8 +11,9 @@ from annotated_types import Ge, Gt, Lt
 from ccigkit.causal.attributes import Table
 from ccigkit.causal.graph import CausalGraph, Knowledge, Matrix
 from ccigkit.causal.strengths import covariance, regress
+from ccigkit.component.options import Weight
 from ccigkit.errors import DataError
-from ccigkit.structure.assess.patience import Patient
+from ccigkit.structure.assess.patience import LIMIT, Patient
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.independence import (
     Counted,
@@ -41,7 +42,15 @@ class ByTests(StructureLearner):
         limit: seconds beyond which it refuses to go on, as soon as it can tell; 0 for no limit.
     """
 
-    def __init__(self, names: tuple[str, ...], test: Test, alpha: float, least: float, limit: float) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        test: Test = "auto",
+        alpha: Level = 0.01,
+        least: Faint = 0.0,
+        limit: Weight = LIMIT,
+    ) -> None:
         self.names, self.test, self.alpha, self.least, self.limit = names, test, alpha, least, limit
 
     @abstractmethod

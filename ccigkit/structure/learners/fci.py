@@ -48,7 +48,7 @@ class FCI(ByTests):
         least: Faint = 0.0,
         limit: Weight = LIMIT,
     ) -> None:
-        super().__init__(names, test, alpha, least, limit)
+        super().__init__(names, test=test, alpha=alpha, least=least, limit=limit)
         self.depth = depth
 
     def found(self, names: tuple[str, ...], test: Independence, knowledge: Knowledge) -> CausalGraph:

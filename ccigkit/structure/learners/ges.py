@@ -32,7 +32,7 @@ class GES(ScoreSearch):
         most: Count = 40,
         limit: Weight = LIMIT,
     ) -> None:
-        super().__init__(names, score, penalty, limit)
+        super().__init__(names, score=score, penalty=penalty, limit=limit)
         self.most = most
 
     def learn(self, table: Table, knowledge: Knowledge) -> CausalGraph:

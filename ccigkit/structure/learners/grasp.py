@@ -31,7 +31,7 @@ class GRaSP(ScoreSearch):
         limit: Weight = LIMIT,
         seed: Seed = 0,
     ) -> None:
-        super().__init__(names, score, penalty, limit)
+        super().__init__(names, score=score, penalty=penalty, limit=limit)
         self.depth, self.seed = depth, seed
 
     def search(self, rows: Values, score: str) -> tuple[Support, Support]:

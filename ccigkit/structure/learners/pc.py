@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from ccigkit.causal.graph import CausalGraph, Knowledge
-from ccigkit.component.options import Weight
 from ccigkit.structure.assess.equivalence import member
-from ccigkit.structure.assess.patience import LIMIT
-from ccigkit.structure.learners.by_tests import ByTests, Faint, Level, Test
+from ccigkit.structure.learners.by_tests import ByTests
 from ccigkit.structure.scores.independence import Independence
 
 
@@ -18,17 +16,6 @@ class PC(ByTests):
     """
 
     name = "pc"
-
-    def __init__(
-        self,
-        names: tuple[str, ...],
-        *,
-        test: Test = "auto",
-        alpha: Level = 0.01,
-        least: Faint = 0.0,
-        limit: Weight = LIMIT,
-    ) -> None:
-        super().__init__(names, test, alpha, least, limit)
 
     def found(self, names: tuple[str, ...], test: Independence, knowledge: Knowledge) -> CausalGraph:
         """A member of the equivalence class that the tests and the knowledge leave."""

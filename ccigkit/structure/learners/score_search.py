@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,14 +12,15 @@ import numpy as np
 from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.graph import CausalGraph, Knowledge
 from ccigkit.causal.strengths import Support, covariance
+from ccigkit.component.options import Positive, Weight
 from ccigkit.errors import DataError
 from ccigkit.structure.assess.equivalence import member
-from ccigkit.structure.assess.patience import extrapolated, refuse_long
+from ccigkit.structure.assess.patience import LIMIT, refuse_large
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.tables import by_skewness, hard_labels, listed, refuse_collinear, with_strengths
 
 ScoreName = Literal["auto", "gaussian", "bdeu"]
-PARTS = 8, 16  # attributes whose time tells how long all will take
+PARTS = 8, 20  # attributes whose time tells how long all will take
 THEIRS = {"gaussian": "local_score_BIC_from_cov", "bdeu": "local_score_BDeu"}
 
 
@@ -32,7 +34,14 @@ class ScoreSearch(StructureLearner):
         limit: seconds beyond which it refuses to start, by what it takes for some of the attributes; 0 for no limit.
     """
 
-    def __init__(self, names: tuple[str, ...], score: ScoreName, penalty: float, limit: float) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        *,
+        score: ScoreName = "auto",
+        penalty: Positive = 2.0,
+        limit: Weight = LIMIT,
+    ) -> None:
         self.names, self.score, self.penalty, self.limit = names, score, penalty, limit
 
     @abstractmethod
@@ -46,15 +55,10 @@ class ScoreSearch(StructureLearner):
         score = self._score(ordered)
         rows = ordered.values if score == "bdeu" else ordered.latents
         adjacent = directed = np.zeros((len(self.names),) * 2, dtype=bool)
-        if self.limit and len(self.names) > PARTS[-1]:
-            # the neighbours of an attribute rise with the attributes, and what is tried with every set of them
-            seconds = extrapolated(
-                lambda few: self.search(rows[:, :few], THEIRS[score]), PARTS, len(self.names), scale=float
-            )
-            how = f"by what {PARTS[0]} and {PARTS[1]} of the {len(self.names)} attributes take"
-            refuse_long(self.name, seconds, self.limit, how)
+        search = partial(self.search, score=THEIRS[score])
+        refuse_large(self.name, lambda few: search(rows[:, few]), len(self.names), self.limit, PARTS)
         if len(self.names) > 1:  # causal-learn wants two
-            adjacent, directed = self.search(rows, THEIRS[score])
+            adjacent, directed = search(rows)
         graph = member(adjacent, directed, ordered.names, knowledge)
         notes = [f"score {score}"] if self.score == "auto" else []
         if knowledge:

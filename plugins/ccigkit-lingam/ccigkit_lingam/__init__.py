@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +15,14 @@ from ccigkit.interfaces import (
     StructureLearner,
     Weight,
     covariance,
-    extrapolated,
     hard_labels,
     project,
     refuse_collinear,
-    refuse_long,
+    refuse_large,
     seeds_kept,
 )
 
-PARTS = 1000, 4000  # rows whose time tells how long all will take
+PARTS = 6, 12  # attributes whose time tells how long all will take
 
 
 class DirectLiNGAM(StructureLearner):
@@ -33,7 +33,7 @@ class DirectLiNGAM(StructureLearner):
 
     Args:
         threshold: standardised weights below this are no edges.
-        limit: seconds beyond which it refuses to start, by what it takes for some of the rows; 0 for no limit.
+        limit: seconds beyond which it refuses to start, by what it takes for some of the attributes; 0 for no limit.
     """
 
     name = "lingam"
@@ -49,12 +49,12 @@ class DirectLiNGAM(StructureLearner):
         refuse_collinear(covariance(table), table.names)
         names, required, allowed = table.names, knowledge.required_edges(table.names), knowledge.allowed(table.names)
         rows, known = table.latents, prior(allowed, required)
-        if self.limit and len(rows) > 10 * PARTS[-1]:
-            seconds = extrapolated(
-                lambda part: Lingam(prior_knowledge=known).fit(rows[:: len(rows) // part]), PARTS, len(rows)
-            )
-            refuse_long(self.name, seconds, self.limit, f"by what {PARTS[0]} and {PARTS[1]} of {len(rows)} rows take")
-        found = Lingam(prior_knowledge=known).fit(rows)
+
+        def fit(some: npt.NDArray[np.int64]) -> Any:
+            return Lingam(prior_knowledge=known[np.ix_(some, some)]).fit(rows[:, some])
+
+        refuse_large(self.name, fit, len(names), self.limit, PARTS)
+        found = fit(np.arange(len(names)))
         weights = np.asarray(found.adjacency_matrix_, dtype=np.float64).T  # its rows are effects, ours are causes
         strong = allowed & (np.abs(weights) >= self.threshold)
         graph = project(np.where(strong | required, weights, 0.0), required, names)

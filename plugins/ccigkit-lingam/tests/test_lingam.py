@@ -128,3 +128,12 @@ def test_hard_labels_are_noted() -> None:
         Table.fit([Attribute("a", "binary"), Attribute("b", "binary")], labels), Knowledge()
     )
     assert "hard labels: a, b" in graph.notes[0]
+
+
+def test_what_would_take_too_long_is_refused_beforehand() -> None:
+    names = tuple(f"x{i}" for i in range(20))
+    rows = np.random.default_rng(0).uniform(-1, 1, (2000, 20))
+    many = Table.fit([Attribute(name, "continuous") for name in names], rows)
+    with pytest.raises(DataError, match=r"lingam would take .* \(by what 6 and 12 of the 20 attributes take\)"):
+        DirectLiNGAM(names, limit=1e-3).learn(many, Knowledge())
+    assert DirectLiNGAM(names, limit=0.0).learn(many, Knowledge()) == DirectLiNGAM(names).learn(many, Knowledge())
