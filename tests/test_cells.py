@@ -67,7 +67,7 @@ def pictures(tmp_path: Path) -> Callable[..., ImageTable]:
 
 # --- holes ------------------------------------------------------------------------------------------------------------
 
-HOLES = ["", " ", "NA", "N/A", "#N/A", "?", "None", "none", "null", "NULL", "nan", "NaN", "<NA>", "NaT", "#DIV/0!"]
+HOLES = ["", " ", "NA", "N/A", "#N/A", "?", "None", "none", "null", "NULL", "nan", "NaN", "<NA>", "NaT", "#DIV/0!", "*"]
 
 
 @pytest.mark.parametrize("hole", HOLES)
@@ -216,13 +216,16 @@ KINDS: dict[str, tuple[list[object], str]] = {
     "2 and 3": ([3, 2], "categorical: v (2, 3)"),
     "any two": ([0, 100], "categorical: v (0, 100)"),
     "two as floats": (["1.0", "2.0"], "categorical: v (1.0, 2.0)"),
-    "-1, 0 and 1": ([-1, 0, 1], "categorical: v (-1, 0, 1)"),
+    "-1, 0 and 1": ([-1, 0, 1], "categorical: v (-1 < 0 < 1)"),
     "0, 1 and 2": ([2, 1, 0], "categorical: v (0, 1, 2)"),
-    "1, 2 and 3": ([2, 1, 3], "categorical: v (1, 2, 3)"),
-    "1 to 5": ([5, 4, 3, 2, 1], "categorical: v (1, 2, 3, 4, 5)"),
+    "1, 2 and 3": ([2, 1, 3], "categorical: v (1 < 2 < 3)"),
+    "1 to 5": ([5, 4, 3, 2, 1], "categorical: v (1 < 2 < 3 < 4 < 5)"),
     "leading zeros": (["02", "01", "03"], "categorical: v (01, 02, 03)"),
     "codes": (["0_1", "1_0", "1_1"], "categorical: v (0_1, 1_0, 1_1)"),
-    "with a gap": ([1, 2, 4], "continuous: size, v"),
+    "with a gap": ([3, 4, 5, 6, 8], "categorical: v (3 < 4 < 5 < 6 < 8)"),
+    "counts with a gap": ([0, 1, 3], "categorical: v (0, 1, 3)"),
+    "doses": ([0, 5, 10], "continuous: size, v"),
+    "dozens": ([10, 11, 12], "continuous: size, v"),
     "years": ([2010, 2011, 2012], "continuous: size, v"),
     "fractions": ([0.5, 1.5], "continuous: size, v"),
 }
@@ -236,6 +239,25 @@ def test_kinds_of_few_numbers(values: list[object], kind: str, table: Any, pictu
     with pytest.warns(UserWarning, match="images"):
         data = pictures(other | columns)
     assert kind in describe_kinds(data.table().attributes)
+
+
+def test_numbers_that_are_read_as_ordered_are_said_and_can_be_said_otherwise(table: Any) -> None:
+    columns = {"size": SIZES, "grade": [1, 2, 3] * 4, "code": [0, 1, 2] * 4}
+    with pytest.warns(UserWarning, match=r"ordered labels in grade; .* 'data.kinds={grade = \"categorical\"}'"):
+        ordered = [attribute.ordered for attribute in table(text(columns)).attributes]
+    assert ordered == [False, True, False]
+    for kind in ("categorical", "continuous", "ordered"):
+        with warnings.catch_warnings(action="error"):
+            grade = table(text(columns), kinds={"grade": kind}).attributes[1]
+        assert grade.kind == ("continuous" if kind == "continuous" else "categorical")
+        assert grade.ordered == (kind == "ordered")
+
+
+def test_a_mark_is_a_hole_unless_its_like_is_there(table: Any) -> None:
+    with pytest.raises(DataError, match=r"b is empty in 6 rows"):
+        table(text({"a": SIZES, "b": ["b", "*"] * 6}))
+    for pair in (("-", "+"), ("*", "**")):
+        assert {*table(text({"a": SIZES, "b": [*pair] * 6})).attributes[1].categories} == {*pair}
 
 
 @pytest.mark.parametrize("values", [[-1, 0, 1], [1, 2], [1, 2, 3], [0.5, 1.5], [-1, 0], ["a", "b"]])

@@ -32,7 +32,8 @@ Missing = Literal["refuse", "drop"]
 
 FIGURE = re.compile(r"\W{0,2}\d")
 MOST_CATEGORIES = 50  # more different words than that are names or remarks, and no attribute
-MOST_LABELS, LARGEST_LABEL = 10, 10  # whole numbers in a row that are labels, and how large they may be
+MOST_LABELS, LARGEST_LABEL = 10, 10  # whole numbers that are labels, how many and how large they may be
+MARKS = {"-": "+", "*": "**"}  # positive and negative, or how significant: no holes where the other one is, too
 UNNAMED = re.compile(r"|unnamed: \d+.*|index|level_0|rownames?|row|row_?id|id|idx|nr\.?|no\.?|#|\.\.\.1", re.IGNORECASE)
 
 
@@ -115,8 +116,7 @@ def holes(cells: Cells) -> npt.NDArray[np.bool_]:
     texts = words_of(cells)
     distinct = set(texts)
     empty = {text for text in distinct if is_hole(text) or _infinite(text)}
-    if "+" in distinct:
-        empty -= {"-"}  # positive and negative
+    empty -= {mark for mark, beside in MARKS.items() if beside in distinct}
     return np.fromiter(map(empty.__contains__, texts), dtype=bool, count=len(texts))
 
 
@@ -197,9 +197,15 @@ def read_attributes(
         said_kind = kinds.get(name)
         kind: Kind | None = "categorical" if said_kind == "ordered" else said_kind
         attribute, found = as_attribute(name, cells, kind, where, comma=bool(comma))
-        read.append((replace(attribute, ordered=said_kind == "ordered"), found))
+        ordered = said_kind == "ordered" or (said_kind is None and _ordered(attribute))
+        read.append((replace(attribute, ordered=ordered), found))
         texts = set() if isinstance(cells, np.ndarray) else {*words_of(cells)}
         said += remarks(texts, kind, *read[-1])
+    if ranked := [attribute.name for attribute, _ in read if attribute.ordered and attribute.name not in kinds]:
+        none = setting("data.kinds", {ranked[0]: "categorical"})
+        more = f" and {len(ranked) - 4} more" if len(ranked) > 4 else ""
+        which = ", ".join(ranked[:4]) + more
+        said.append(f"whole numbers are read as ordered labels in {which}; where there is no order, say {none}")
     values = np.stack([values for _, values in read], axis=1)
     return Reading(tuple(attribute for attribute, _ in read), values, kept, tuple(said))
 
@@ -244,14 +250,28 @@ def as_attribute(
 
 
 def are_labels(values: Values) -> bool:
-    """Whether numbers [n] are labels: two whole numbers, or a few small ones in a row, not each in a row of its own."""
+    """Whether numbers [n] are labels: two whole numbers, or a few small ones, not each in a row of its own.
+
+    Of the whole numbers between the least and the greatest, half or more must be there: 3, 4, 5, 6 and 8, but not 0, 5
+    and 10.
+    """
     if infer_kind(values) == "categorical":
         return True
     distinct = np.unique(values)
-    if len(distinct) > MOST_LABELS or (distinct != np.round(distinct)).any():
+    if not 1 < len(distinct) <= MOST_LABELS or (distinct != np.round(distinct)).any() or len(distinct) == len(values):
         return False
-    in_a_row = bool((np.diff(distinct) == 1).all() and np.abs(distinct).max(initial=0) <= LARGEST_LABEL)
-    return len(distinct) < len(values) and len(distinct) > 1 and (len(distinct) == 2 or in_a_row)
+    dense = 2 * len(distinct) >= np.ptp(distinct) + 1
+    return len(distinct) == 2 or bool(dense and np.abs(distinct).max() <= LARGEST_LABEL)
+
+
+def _ordered(attribute: Attribute) -> bool:
+    """Whether labels that are written as numbers have an order: three or more, not from 0.
+
+    People number from 1 what they rank, programs from 0 what they find. Codes with leading zeros have none.
+    """
+    labels = attribute.categories
+    numbered = len(labels) > 2 and all(NUMBER.fullmatch(text) and not PADDED.fullmatch(text) for text in labels)
+    return numbered and float(labels[0]) != 0
 
 
 def _numbered(name: str, cells: Cells, found: Values) -> tuple[Attribute, Values]:

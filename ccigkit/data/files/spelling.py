@@ -15,7 +15,7 @@ HOLES = frozenset(  # as people, spreadsheets, statistics programs and data base
         *("", "?", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "+nan", "nat", "null", "(null)", "none", "nil"),
         *("#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#n/a n/a", "#nv", "#wert!", "#bezug!", "#zahl!"),
         *("-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "...", r"\n", "n.a.", "n. a.", "k.a.", "k. a."),
-        *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)"),
+        *("*", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)"),
     ]
 )
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
