@@ -15,6 +15,7 @@ from ccigkit import Attribute, Table
 from ccigkit.causal.attributes import Kind
 from ccigkit.causal.strengths import Support, covariance
 from ccigkit.graph import CausalGraph, Knowledge, find_cycle
+from ccigkit.show import drawings
 from ccigkit.structure.assess.equivalence import completed
 from ccigkit.structure.assess.reversal import evidence, turned
 from ccigkit.structure.learners.boss import Boss, Found, search
@@ -147,6 +148,11 @@ def test_what_a_direction_rests_on_is_told_apart() -> None:
     graph = Boss(curve.names).explained(curve, Knowledge())
     assert reasons(graph) == {"x1 -> x0": "by assumption of curves"}
     assert graph.evidence["x1", "x0"].reversal > 10
+    assert graph.notes[-1] == "directed by assumption of curves alone, the data do not tell: x1 -> x0"
+    assert drawings.labels(graph) == {("x1", "x0"): "assumed"}
+    assert "turned" not in graph.to_toml()  # no nats, as they would be those of the assumption
+    known = Boss(curve.names).explained(curve, Knowledge(roots=frozenset({"x1"})))
+    assert not [note for note in known.notes if "assumption" in note]
 
 
 def test_too_many_arrows_are_not_turned_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

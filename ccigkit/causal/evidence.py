@@ -17,7 +17,8 @@ class Evidence:
         reversal: nats by which the best graph that was found with the arrow turned scores less than the best one found;
             infinite where knowledge forbids it, not a number where no such graph was looked for.
         reason: choice, where a graph with the arrow turned explains the data as well; assumption, where only the form
-            of the score's effects tells the two apart; knowledge, where that settles it; else the data.
+            of the score's effects tells the two apart, and nothing is claimed; knowledge, where that settles it; else
+            the data.
         assumed: the form of the effects, where the reason is an assumption.
 
     Examples:
@@ -25,6 +26,8 @@ class Evidence:
         strength 0.31, turned 210 nats worse: by the data
         >>> print(Evidence(0.31, 0.0, "choice"), Evidence(0.31, float("inf"), "knowledge"), sep="; ")
         strength 0.31, turned 0 nats worse: by choice; strength 0.31: as told
+    >>> print(Evidence(0.31, 210.4, "assumption", "curves"))
+    strength 0.31: by assumption of curves
     """
 
     strength: float
@@ -34,8 +37,11 @@ class Evidence:
 
     @property
     def nats(self) -> str:
-        """The cost of turning, to the digits that matter; a dash where it cannot be turned, or nobody looked."""
-        if not self.reversal < float("inf"):
+        """The cost of turning, to the digits that matter.
+
+        A dash where it cannot be turned, nobody looked, or the cost is that of an assumption, which tells nothing.
+        """
+        if self.reason == "assumption" or not self.reversal < float("inf"):
             return "-"
         return f"{self.reversal:.0f}" if self.reversal >= 10 or not self.reversal else f"{self.reversal:.2g}"
 

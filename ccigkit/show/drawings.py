@@ -68,7 +68,7 @@ def labels(graph: CausalGraph, shares: Matrix | None = None) -> dict[Edge, str]:
     """What is written on each arrow: its share [d, d], or the nats that turning it costs, or in a word why not."""
     if shares is not None:
         return {edge: f"{shares[graph.index(edge[0]), graph.index(edge[1])]:.0%}" for edge in graph.edges}
-    words = {"choice": "choice", "knowledge": "told"}
+    words = {"choice": "choice", "assumption": "assumed", "knowledge": "told"}
     return {edge: words.get(sure.reason, sure.nats) for edge, sure in graph.evidence.items()}
 
 

@@ -11,18 +11,22 @@ from ccigkit.causal.strengths import Support
 from ccigkit.structure.tables import listed, project
 
 
-def with_class(graph: CausalGraph, knowledge: Knowledge, apart: Support | None = None) -> CausalGraph:
+def with_class(
+    graph: CausalGraph, knowledge: Knowledge, apart: Support | None = None, assumed: str = ""
+) -> CausalGraph:
     """The graph, with a note on the edges whose direction neither the data nor the knowledge settle.
 
     That holds for a graph found by a score or a test that treats all members of an equivalence class alike. Two that
     are set `apart` [d, d], in some row the one without the other, show by that which causes which (the interventional
-    equivalence class; Hauser and Bühlmann, 2012).
+    equivalence class; Hauser and Bühlmann, 2012). A score that tells members apart by the `assumed` form of effects has
+    chosen among them, and the note says by what.
     """
     _, undirected = completed(graph.adjacency, unset(knowledge.allowed(graph.names), graph.adjacency, apart))
     if not undirected.any():
         return graph
     chosen = listed(graph.adjacency & undirected, graph.names)
-    return replace(graph, notes=(*graph.notes, f"directed by choice, the data allow either way: {chosen}"))
+    how = f"assumption of {assumed} alone, the data do not tell" if assumed else "choice, the data allow either way"
+    return replace(graph, notes=(*graph.notes, f"directed by {how}: {chosen}"))
 
 
 def unset(allowed: Support, support: Support, apart: Support | None) -> Support:

@@ -122,7 +122,7 @@ class Boss(StructureLearner):
 
         def graph_of(found: Found) -> CausalGraph:
             graph = CausalGraph(ordered.names, regress(moments, found.support), tuple(notes)).reordered(table.names)
-            return with_class(graph, knowledge, set_apart(table)) if score.equivalent else graph
+            return with_class(graph, knowledge, set_apart(table), "" if score.equivalent else score.assumed)
 
         return found, ordered.names, graph_of
 
