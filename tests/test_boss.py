@@ -20,7 +20,7 @@ from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.choice import ScoreName
 from ccigkit.structure.scores.gaussian import Gaussian, additive, curved, curves, indicators
-from ccigkit.structure.scores.judge import Judge
+from ccigkit.structure.scores.judge import Judge, LabelJudge
 from ccigkit.structure.scores.labels import MDL, QNML, BDeu, Logistic, fit_logistic, promises, regret
 from tests.simulate import linear
 
@@ -315,6 +315,22 @@ def test_a_judge_knows_the_direction_that_noise_which_is_not_normal_tells() -> N
     turned = truth.copy()
     turned[0, 1], turned[1, 0] = False, True
     assert judge.total(truth) > judge.total(turned) + 100
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_very_many_labels_tables_are_asked_only_where_some_act_together(
+    together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccigkit.structure.scores.choice.WORK", 0)
+    rng = np.random.default_rng(0)
+    a, b = (rng.random((2, 4000)) < 0.4).astype(float)
+    chance = 0.1 + 0.8 * a * b if together else expit(2 * (a + b) - 2)
+    table = table_of(np.column_stack([a, b, rng.random(4000) < chance]).astype(float), "binary")
+    graph = Boss(table.names).learn(table, Knowledge())
+    assert set(graph.edges) == {("x0", "x2"), ("x1", "x2")}
+    assert isinstance(judge := Judge.of(table), LabelJudge)
+    assert judge.act_together(graph.adjacency) == together
+    assert ("add up" in graph.notes[0]) != together
 
 
 def test_a_judge_takes_rounded_numbers_constants_and_rare_labels() -> None:

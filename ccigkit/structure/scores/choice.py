@@ -15,7 +15,7 @@ from ccigkit.errors import DataError
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import Gaussian, curved, curves, indicators
-from ccigkit.structure.scores.judge import Judge
+from ccigkit.structure.scores.judge import Judge, LabelJudge
 from ccigkit.structure.scores.labels import MDL, QNML, BDeu, Logistic
 from ccigkit.structure.scores.regimes import ByRegime
 from ccigkit.structure.tables import hard_labels, rounded
@@ -105,7 +105,10 @@ def choose(
     (other,) = others
     if other == "qnml" and found.support.sum() > DENSE * len(table.names):
         return found, f"score {first}: of so many rows and edges tables of labels take long"
-    glance, judge = find(score_of(other, table, penalty)), Judge.of(typical)
+    judge = Judge.of(typical)
+    if isinstance(judge, LabelJudge) and not judge.act_together(found.support):
+        return found, f"score {first}: in its graph the causes of labels add up"
+    glance = find(score_of(other, table, penalty))
     gain = judge.total(glance.support) - judge.total(found.support)
     better = f"better than that of {{}} by {abs(gain):.0f} nats" if abs(gain) > CLOSE else "as well as that of {}"
     if gain > CLOSE:

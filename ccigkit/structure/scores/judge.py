@@ -13,7 +13,7 @@ from ccigkit.causal.attributes import Table, Values
 from ccigkit.causal.strengths import Support
 from ccigkit.structure.scores.cells import Labels
 from ccigkit.structure.scores.gaussian import GLANCE, LEAST, RIDGE, Spline, products, shapes
-from ccigkit.structure.scores.labels import MDL
+from ccigkit.structure.scores.labels import MDL, QNML
 from ccigkit.structure.tables import evenly, hard_labels
 
 
@@ -46,10 +46,20 @@ class LabelJudge(Judge):
 
     def __init__(self, table: Table) -> None:
         super().__init__()
-        self.model = MDL(Labels(table.values))
+        labels = Labels(table.values)
+        self.model, self.tables = MDL(labels), QNML(labels)
 
     def local(self, target: int, causes: tuple[int, ...]) -> float:
         return self.model.local(target, causes)
+
+    def act_together(self, graph: Support) -> bool:
+        """Whether a table explains some attribute better than a regression on its causes in a graph [d, d]."""
+        families = [(target, tuple(np.flatnonzero(column).tolist())) for target, column in enumerate(graph.T)]
+        return any(
+            self.model.local(target, causes) == self.tables.local(target, causes)
+            for target, causes in families
+            if len(causes) > 1
+        )
 
 
 class NumberJudge(Judge):
