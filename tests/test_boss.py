@@ -317,6 +317,19 @@ def test_a_judge_knows_the_direction_that_noise_which_is_not_normal_tells() -> N
     assert judge.total(truth) > judge.total(turned) + 100
 
 
+def test_labels_that_follow_from_others_are_joined_and_refused_only_by_scores_that_regress_columns() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2, (2, 1000))
+    table = table_of(
+        np.column_stack([a, b, a + b, (a + b > 0) ^ (rng.random(1000) < 0.1)]).astype(float), "categorical"
+    )
+    graph = Boss(table.names).learn(table, Knowledge())
+    assert {frozenset(edge) for edge in graph.edges} >= {frozenset(("x0", "x2")), frozenset(("x1", "x2"))}
+    assert np.isfinite(graph.strengths).all()
+    with pytest.raises(DataError, match="are collinear"):
+        Boss(table.names, score="indicators").learn(table, Knowledge())
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_of_very_many_labels_tables_are_asked_only_where_some_act_together(
     together: bool, monkeypatch: pytest.MonkeyPatch

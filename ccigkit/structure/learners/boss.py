@@ -21,9 +21,9 @@ from ccigkit.structure.assess.reversal import CLOSE, evidence, turned
 from ccigkit.structure.base import StructureLearner
 from ccigkit.structure.scores.base import Score
 from ccigkit.structure.scores.choice import ScoreName, choose, score_of
-from ccigkit.structure.scores.gaussian import Positions
+from ccigkit.structure.scores.gaussian import LEAST, Positions
 from ccigkit.structure.scores.strong import Least, Strong, enough, strong
-from ccigkit.structure.tables import by_skewness, refuse_collinear, rounded
+from ccigkit.structure.tables import by_skewness, rounded
 
 SHAKEN = 3, 10  # attributes moved before a further search, from so many to one less than so many
 
@@ -90,9 +90,11 @@ class Boss(StructureLearner):
         """The best order found, of the names in an order of their own, and what makes a graph of such a one."""
         ordered = by_skewness(table)
         moments = rounded(covariance(ordered))
-        refuse_collinear(moments, ordered.names)
         allowed, required = knowledge.allowed(ordered.names), knowledge.required_edges(ordered.names)
-        first = np.argsort(-1 / (np.linalg.inv(moments).diagonal() * moments.diagonal()))
+        unexplained = np.linalg.inv(
+            moments + LEAST * np.eye(len(moments))
+        )  # the inverse of what the others leave of each
+        first = np.argsort(-1 / (unexplained.diagonal() * moments.diagonal()))
 
         def strongly(score: Score, least: float) -> Found:
             return search(strong(score, least), allowed, required, first)

@@ -18,10 +18,11 @@ from ccigkit.structure.scores.gaussian import Gaussian, curved, curves, indicato
 from ccigkit.structure.scores.judge import Judge, LabelJudge
 from ccigkit.structure.scores.labels import MDL, QNML, BDeu, Logistic
 from ccigkit.structure.scores.regimes import ByRegime
-from ccigkit.structure.tables import hard_labels, rounded
+from ccigkit.structure.tables import hard_labels, refuse_collinear, rounded
 
 ScoreName = Literal["gaussian", "spline", "logistic", "bdeu", "qnml", "mdl", "indicators"]
 
+BY_REGRESSION: tuple[ScoreName, ...] = ("gaussian", "indicators", "spline")  # of columns, not of labels
 ENOUGH = 100  # rows in which nothing was set, from which on they alone tell which score suits
 DENSE = 4  # edges per attribute beyond which searches by other scores take minutes
 CLOSE = 1e-3  # nats that count as none
@@ -39,8 +40,11 @@ def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0)
         sample: rows that the prior of bdeu is worth.
 
     Raises:
-        DataError: where the table has attributes that the score does not take.
+        DataError: where the table has attributes that the score does not take, or columns that follow from each other
+            and the score tells causes apart by the regression of columns.
     """
+    if name in BY_REGRESSION:
+        refuse_collinear(rounded(covariance(table)), table.names)
     if table.intervened is None:
         return _plain(name, table, penalty, sample)
     regimes = len({column.tobytes() for column in table.intervened.T})
