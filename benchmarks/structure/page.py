@@ -18,6 +18,7 @@ Figures are medians over seeds (least to most).
 - *Class*: the distance between the equivalence classes: no guess counts, nor an arrow that only a curve tells.
 - *Regret*: the SHD of `auto` less the least of those of its own scores (of `boss`), where these were run.
 - *Times*: CPU seconds over those of our first learner in the table.
+- *Known networks*: the distance of classes, in brackets CPU seconds, and the seeds where these are not five.
 - *MiB*: the most memory of the whole process, imports and data included.
 """
 
@@ -37,19 +38,15 @@ def page(records: Sequence[Record], picture: Path) -> str:
         f"![accuracy against time]({picture.as_posix()})",
         "",
     ]
-    about_regret = [claim for claim in CLAIMS.values() if claim.regret]
-    lines += [*regrets(about_regret, records), ""]
+    lines += [*regrets([claim for claim in CLAIMS.values() if claim.shown == "regret"], records), ""]
     for claim in CLAIMS.values():
-        for cell in () if claim.regret else claim.cells:
-            mine = [r for r in records if r["cell"] == cell and r["method"] in claim.methods]
+        if claim.shown == "classes":
+            lines += [f"## {claim.title}" if line == claim.title else line for line in summary(records, [claim])]
+        for cell in claim.cells if claim.shown == "cells" else ():
+            all_of = [r for r in records if r["cell"] == cell]
+            mine = [r for r in all_of if r["method"] in claim.methods]
             if mine:
-                lines += [
-                    f"## {claim.title}: {cell}",
-                    "",
-                    *table(claim, mine, [r for r in records if r["cell"] == cell]),
-                    "",
-                    *agreement(claim, mine),
-                ]
+                lines += [f"## {claim.title}: {cell}", "", *table(claim, mine, all_of), "", *agreement(claim, mine)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -81,7 +78,10 @@ def regret(records: Iterable[Record]) -> dict[int, int]:
 
 
 def summary(
-    records: Sequence[Record], claims: Iterable[Claim], cells: Sequence[str] | None, methods: Sequence[str] | None
+    records: Sequence[Record],
+    claims: Iterable[Claim],
+    cells: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
 ) -> Iterator[str]:
     """Method by cell: the median distance of classes, in brackets that of CPU seconds and the seeds where not five."""
     there = {(r["method"], r["cell"]) for r in records}
@@ -144,7 +144,7 @@ def table(claim: Claim, records: Sequence[Record], others: Sequence[Record] = ()
             *(spread(done, key, ".2f") for key in ("skeleton", "arrows")),
             *(spread(done, key, ".3g") for key in ("wall", "cpu")),
             f"{statistics.median(r['cpu'] for r in done) / base:.1f}" if base else "",
-            spread(done, "mib", ".0f"),
+            spread([r for r in done if "mib" in r], "mib", ".0f"),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -175,7 +175,9 @@ def median(records: Iterable[Record], method: str, key: str) -> float | None:
 
 
 def spread(records: Sequence[Record], key: str, how: str) -> str:
-    """The median over seeds, and least and most where they differ."""
+    """The median over seeds, and least and most where they differ; nothing of none."""
     values = [r[key] for r in records]
+    if not values:
+        return ""
     least, middle, most = (format(v, how) for v in (min(values), statistics.median(values), max(values)))
     return middle if least == most else f"{middle} ({least} to {most})"
