@@ -8,6 +8,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partialmethod
 from importlib.util import module_from_spec, spec_from_file_location
@@ -32,7 +34,7 @@ from ccigkit.training.best import Best
 from ccigkit.training.checkpoints import Checkpoints
 from ccigkit.training.devices import set_random_state
 from ccigkit.training.interrupts import STOPPED
-from tests.helpers import SILENT, TINY, assert_same, ccigkit, tiny
+from tests.helpers import SILENT, TINY, assert_same, ccigkit, environment, tiny
 
 torch.set_num_threads(1)
 
@@ -663,3 +665,19 @@ def test_a_fault_of_the_disk_at_the_last_moment_keeps_the_checkpoint(
     with pytest.raises(WriteError):
         Run(run).checkpoints.save(state, 3)
     assert_same(state, state_of(run))
+
+
+def test_a_signal_before_the_first_step_exits_with_75_and_a_word(tmp_path: Path) -> None:
+    """A process is asked to stop while it prepares, in several places; the same command then trains as if nothing was."""
+    words = ("train", "--data", "pendulum", *TINY, "structure.name=known", "train.steps=2", "--run", tmp_path / "run")
+    held = "from ccigkit.commands import train as t\nimport os, signal, sys\n"
+    for place in ("learn_graph", "assemble"):
+        code = (
+            f"{held}t.{place} = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+            "from ccigkit.commands.app import main\nmain()"
+        )
+        run = [sys.executable, "-c", code, *map(str, words)]
+        done = subprocess.run(run, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 75, done.stderr
+        assert done.stderr.startswith("ccigkit: stopping at SIGTERM"), done.stderr
+    assert ccigkit(*words).code == 0

@@ -284,10 +284,23 @@ class CausalGraph:
             GraphError: where the file is missing, is not such a file, or holds a cycle.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise GraphError(f"cannot read the graph {path}: {error.strerror or error}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise GraphError(f"{path} is not TOML: {error}") from None
+        return cls.of_toml(text, str(path))
+
+    @classmethod
+    def of_toml(cls, text: str, path: str = "the text") -> CausalGraph:
+        """Read what `to_toml` gives; `path` is what errors call it.
+
+        Raises:
+            GraphError: where it is not such a text, or holds a cycle.
+        """
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
             raise GraphError(f"{path} is not TOML: {error}") from None
         names, edges, hidden = content.get("names", ""), content.get("edges", ""), content.get("confounded", [])
         if not _all(str, names) or not _all(str | dict, edges):

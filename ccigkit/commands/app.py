@@ -117,7 +117,7 @@ def train(
     plugin: Plugins = None,
 ) -> None:
     """Train a model, or go on training it: the same command resumes."""
-    from ccigkit.commands.train import train as train_model
+    from ccigkit.training.interrupts import leaving_at_once
 
     names = {
         "data": data,
@@ -132,11 +132,14 @@ def train(
         "objective": objective,
     }
     flags = {"steps": steps, "device": device, "seed": seed}
-    resolved = _resolve(config, recipe, names, flags, settings or [])
-    if dry_run:
-        typer.echo(resolved.to_toml(), nl=False)
-        return
-    train_model(resolved, run or _default_run(resolved), _console())
+    with leaving_at_once(_complain):  # from here on, as imports alone take seconds
+        from ccigkit.commands.train import train as train_model
+
+        resolved = _resolve(config, recipe, names, flags, settings or [])
+        if dry_run:
+            typer.echo(resolved.to_toml(), nl=False)
+        else:
+            train_model(resolved, run or _default_run(resolved), _console())
 
 
 @app.command(context_settings=OPEN)

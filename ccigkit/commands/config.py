@@ -44,6 +44,8 @@ class Settings:
         precision: float32, bfloat16, or auto: bfloat16 where the hardware is fast at it.
         ema: decay of the average of encoder and generator weights that the finished model uses.
         accumulate: in how many parts a step takes its batch, their gradients averaged: less memory, more time.
+        processes: how many train together on this machine, each on its share of a batch; on GPUs one for each. Under
+            torchrun or srun it is theirs to say.
         checkpoint_every: seconds between checkpoints.
         checkpoints: how many are kept: the newest, and those before it to fall back on.
         best: a term, as log.jsonl names it: the checkpoint with its least mean is kept in the folder best; empty takes
@@ -67,6 +69,7 @@ class Settings:
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         ema: Annotated[float, Ge(0), Lt(1)] = 0.998,
         accumulate: Annotated[Count, Role.PLACE] = 1,
+        processes: Annotated[Count, Role.PLACE] = 1,
         checkpoint_every: Annotated[float, Ge(0), Role.UPKEEP] = 60.0,
         checkpoints: Annotated[Count, Role.UPKEEP] = 3,
         best: Annotated[str, Role.UPKEEP] = "",
@@ -77,7 +80,8 @@ class Settings:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
         self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
         self.checkpoint_every, self.sample_every, self.watch_every = checkpoint_every, sample_every, watch_every
-        self.accumulate, self.checkpoints, self.best, self.full_disk = accumulate, checkpoints, best, full_disk
+        self.processes, self.accumulate = processes, accumulate
+        self.checkpoints, self.best, self.full_disk = checkpoints, best, full_disk
 
 
 class KnowledgeSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +52,8 @@ from ccigkit.training.checkpoints import State
 from ccigkit.training.devices import choose_device, choose_dtype, keep_memory, made_with, seed_all
 from ccigkit.training.fingerprint import changes, fingerprint
 from ccigkit.training.interrupts import STOPPED, interrupts
-from ccigkit.training.loop import Training
+from ccigkit.training.loop import DivergedError, Training
+from ccigkit.training.processes import ALONE, LostError, Team, join, leave
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Experiment:
     training: Training
     best: Best
     watch: Watch | None
+    team: Team
 
     def export(self) -> CausalImageModel:
         """The model as it stands, to use: averaged networks, and a settled DAG for a structure."""
@@ -87,7 +90,9 @@ class Experiment:
         }
 
     def save(self) -> None:
-        """Keep the state of training, and the model as it stands."""
+        """Keep the state of training, and the model as it stands; the first process does."""
+        if not self.team.first:
+            return
         improved = self.best.improved(self.training.step_number)
         state, model = self.training.state() | {"about": self.about, "best": self.best.state()}, self.export()
         self.run.checkpoints.save(state, self.config.train.checkpoints)
@@ -100,7 +105,7 @@ class Experiment:
 
 
 def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
-    """Train a model, or go on training it, in a run directory.
+    """Train a model, or go on training it, in a run directory; alone, or with the processes that are to help.
 
     Ctrl-C lets the step end, saves a checkpoint and is raised again; so do SIGTERM, SIGHUP and SIGUSR1, which then exit
     with a code of their own.
@@ -111,33 +116,51 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
         console: where to say what happens.
     """
     check_batch(config)
+    team = join(config.train.processes, config.train.device)
+    if team.first:
+        model = train_with(team, config, Run(folder), console)
+    else:
+        try:
+            model = train_with(team, config, Run(folder), Console(quiet=True))
+        except (DivergedError, LostError, KeyboardInterrupt, SystemExit):  # which the first speaks of
+            leave()
+            raise SystemExit(0) from None
+    leave()
+    return model
+
+
+def train_with(team: Team, config: Config, run: Run, console: Console) -> CausalImageModel:
+    """Train as one of the processes of a team."""
+    check_batch(config, team)
     device = choose_device(config.train.device)
     if device.type == "cpu":
         keep_memory()
     seed_all(config.train.seed)
-    data: DataModule = config["data"].build({})
-    table = data.table()
+    with team.in_turn():  # so that one process decodes or draws, and the others find it done
+        data: DataModule = config["data"].build({})
+        table = data.table()
     check_schedule(config, table)
-    run = Run(folder)
-    with run.open(config):
-        say(console, plain(str(folder), "bold"), f": {data.name}, {len(table.values)} images, {device}")
-        experiment = begin(config, run, data, table, console)
+    with run.open(config) if team.first else nullcontext():
+        together = f" by {team.count} processes" if team.count > 1 else ""
+        say(console, plain(str(run.folder), "bold"), f": {data.name}, {len(table.values)} images, {device}{together}")
+        experiment = begin(config, run, data, table, console, team)
         play(experiment, console)
-        return finish(experiment, console)
+        return finish(experiment, console) if team.first else experiment.export()
 
 
-def begin(config: Config, run: Run, data: DataModule, table: Table, console: Console) -> Experiment:
+def begin(config: Config, run: Run, data: DataModule, table: Table, console: Console, team: Team) -> Experiment:
     """The experiment at its first step, or where its run was left."""
     device, settings = choose_device(config.train.device), config.train
     dtype = choose_dtype(settings.precision, device)
-    state = run.resume(config, lambda text: say(console, text))
+    with team.in_turn():  # the first sets aside what is damaged
+        state = run.resume(config, lambda text: say(console, text)) if team.first else run.load_checkpoint()
     if state:
         check_same(state, data, table, made_with(device, dtype), run, console)
-    run.describe(config)
-    with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
-        learned = recall_graph(config, run, table, data, state) if state else learn_graph(config, table, data.knowledge)
+    if team.first:
+        run.describe(config)
+    learned = learn_or_recall(config, run, table, data, state, team)
     describe_graph(console, learned, data.truth)
-    if not state:
+    if team.first and not state:
         say(console, plain(in_a_line(learned.graph, table), "dim"))
         show_in_run(run, learned.graph, f"learned by {learned.learner.name}")
     model, objective = assemble(config, data, table, learned)
@@ -148,16 +171,19 @@ def begin(config: Config, run: Run, data: DataModule, table: Table, console: Con
         device=device,
         dtype=dtype,
         accumulate=settings.accumulate,
+        team=team,
     )
     if state:
         training.load(state)
         say(console, f"going on from step {training.step_number}")
     else:
         objective.begin()
-    run.rewind_log(training.step_number)
-    watch = Watch(data, run.read_log()) if settings.watch_every else None
+    training.same()
+    if team.first:
+        run.rewind_log(training.step_number)
+    watch = Watch(data, run.read_log()) if settings.watch_every and team.first else None
     best = Best(settings.best or (watch.best if watch else ""), (state or {}).get("best", {}))
-    return Experiment(config, run, data, table, learned, model, training, best, watch)
+    return Experiment(config, run, data, table, learned, model, training, best, watch, team)
 
 
 def check_same(
@@ -218,6 +244,22 @@ def show_in_run(run: Run, graph: CausalGraph, title: str) -> None:
     save_graph(graph, run.folder / "graph.png", title)
 
 
+def learn_or_recall(
+    config: Config, run: Run, table: Table, data: DataModule, state: State | None, team: Team
+) -> Learned:
+    """The graph that a run is begun with: the first process learns or reads it, and the others are told."""
+    if team.first:
+        with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
+            learned = (
+                recall_graph(config, run, table, data, state) if state else learn_graph(config, table, data.knowledge)
+            )
+        team.told(learned.graph.to_toml())
+        return learned
+    learner = config["structure"].build({"names": table.names})
+    knowledge = config.knowledge.added_to(data.knowledge, table.names)
+    return Learned(CausalGraph.of_toml(team.told()), learner, 0.0, knowledge)
+
+
 def recall_graph(config: Config, run: Run, table: Table, data: DataModule, state: State) -> Learned:
     """The graph that a run was begun with, and its learner (whose state, if any, is in the checkpoint).
 
@@ -267,15 +309,24 @@ def check_schedule(config: Config, table: Table) -> None:
         )
 
 
-def check_batch(config: Config) -> None:
-    """Check that every part of a batch has two images.
+def check_batch(config: Config, team: Team = ALONE) -> None:
+    """Check that every part of a batch has two images, and every process as many as the others.
 
     Raises:
-        ConfigError: where a batch is too small for so many parts.
+        ConfigError: where a batch is too small for so many parts, or cannot be shared equally.
     """
     batch, parts = config.train.batch, config.train.accumulate
-    if batch < 2 * parts:
-        raise ConfigError(f"train.accumulate={parts} leaves parts of train.batch={batch} with fewer than two images")
+    processes = max(team.count, config.train.processes)
+    if batch % processes:
+        raise ConfigError(
+            f"train.batch={batch} cannot be shared equally by {processes} processes; "
+            f"take {processes * (batch // processes + 1)}"
+        )
+    if batch < 2 * parts * processes:
+        by = f" by {processes} processes" if processes > 1 else ""
+        raise ConfigError(
+            f"train.accumulate={parts}{by} leaves parts of train.batch={batch} with fewer than two images"
+        )
 
 
 def choose_structure(schedule: str, learned: Learned) -> Structure:
@@ -292,19 +343,31 @@ def learn_again(experiment: Experiment, console: Console) -> None:
         return  # the table has the degrees already
     before = model.graph
     with torch.random.fork_rng():
-        try:
-            read = readings(experiment.export().eval(), experiment.data, table)
-            found = directed(before, read.latents, knowledge)
-        except DataError as error:  # what says the same of every picture has not learned to read
-            say(console, f"the graph stays as it was learned from the labels: {error}")
+        found = read_again(experiment, console)
+        if found is None:
             return
         model.structure.rewire(found, table, knowledge)
     experiment.training.objective.begin()
+    experiment.training.same()
     after = model.graph
     say(console, plain(f"step {experiment.training.step_number}, the graph again", "bold"))
     say_notes(console, found)
     if (truth := experiment.data.truth) is not None:
         say(console, f"SHD to the true graph: {before.shd(truth)} before, now ", plain(str(after.shd(truth)), "bold"))
+
+
+def read_again(experiment: Experiment, console: Console) -> CausalGraph | None:
+    """The graph along what the encoder reads, None where it cannot read yet: the first process finds it for all."""
+    team, text = experiment.team, ""
+    if team.first:
+        try:
+            read = readings(experiment.export().eval(), experiment.data, experiment.table)
+            found = directed(experiment.model.graph, read.latents, experiment.learned.knowledge)
+            text = found.to_toml()
+        except DataError as error:  # what says the same of every picture has not learned to read
+            say(console, f"the graph stays as it was learned from the labels: {error}")
+    text = team.told(text)
+    return (found if team.first else CausalGraph.of_toml(text)) if text else None
 
 
 def look(experiment: Experiment, console: Console) -> dict[str, float]:
@@ -320,7 +383,7 @@ def look(experiment: Experiment, console: Console) -> dict[str, float]:
 
 def play(experiment: Experiment, console: Console) -> None:
     """Play the steps that are left, with progress, pictures, log and checkpoints."""
-    settings, training, run = experiment.config.train, experiment.training, experiment.run
+    settings, training, run, team = experiment.config.train, experiment.training, experiment.run, experiment.team
     first = training.step_number
     if first >= settings.steps:
         return
@@ -331,11 +394,12 @@ def play(experiment: Experiment, console: Console) -> None:
     faults = explaining_faults(run, settings, len(latents))
     with progress(console, settings.steps, first) as report, interrupts() as interrupted, faults:
         ahead = range(first, settings.steps)
-        for batch in batches(experiment.data, latents, settings.batch, ahead, settings.seed):
+        for batch in batches(experiment.data, latents, settings.batch, ahead, settings.seed, team):
+            team.seed(settings.seed, training.step_number)
             terms = training.step(batch)
             step, now = training.step_number, time.monotonic()
             looks = look(experiment, console)
-            if step == 1:
+            if step == 1 and team.first:
                 experiment.best.check({**terms, **dict.fromkeys(experiment.watch.measures if experiment.watch else ())})
             experiment.best.add({**terms, **looks})
             images += settings.batch
@@ -346,8 +410,9 @@ def play(experiment: Experiment, console: Console) -> None:
                     speed = images / max(now - said, 1e-9)
                     report(step, terms, speed)
                     images, said = 0, now
-                    run.append_log({"step": step, "images_per_second": round(speed, 1), **terms, **looks})
-                if settings.sample_every and step % settings.sample_every == 0:
+                    if team.first:
+                        run.append_log({"step": step, "images_per_second": round(speed, 1), **terms, **looks})
+                if team.first and settings.sample_every and step % settings.sample_every == 0:
                     sample_picture(experiment.export(), run.samples / f"{step:06d}.png", experiment.data)
             if now - saved > settings.checkpoint_every and step < settings.steps:
                 saved = now
@@ -355,7 +420,7 @@ def play(experiment: Experiment, console: Console) -> None:
                     experiment.save()
                     kept = step
                     disk.ended()
-            if number := interrupted():
+            if number := team.most(interrupted()):
                 say(console, f"stopping: saving step {step}; the same command goes on from there")
                 if kept < step:
                     experiment.save()

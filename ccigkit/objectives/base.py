@@ -17,10 +17,22 @@ from ccigkit.model.model import CausalImageModel
 
 @dataclass(frozen=True)
 class Batch:
-    """Images [b, c, h, w] in [-1, 1] and their attributes [b, d] on the latent scale."""
+    """Images [b, c, h, w] in [-1, 1] and their attributes [b, d] on the latent scale.
+
+    Args:
+        image: [b, c, h, w].
+        attributes: [b, d].
+        whole: the attributes [n, d] of all rows of the step, where these are a part of them.
+    """
 
     image: Tensor
     attributes: Tensor
+    whole: Tensor | None = None
+
+    @property
+    def step_attributes(self) -> Tensor:
+        """The attributes [n, d] of all rows of the step: for terms that are no mean over rows."""
+        return self.attributes if self.whole is None else self.whole
 
 
 @dataclass(frozen=True)

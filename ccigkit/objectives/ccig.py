@@ -180,7 +180,7 @@ class CCIG(BidirectionalObjective):
             rows = self.latents[torch.randint(len(self.latents), (256,), device=self.latents.device)]
             with torch.autocast(rows.device.type, enabled=False):
                 terms["mechanism"] = self.mechanism * model.scm.loss(rows, adjacency)
-        learning = model.structure.terms(batch.attributes)
+        learning = model.structure.terms(batch.step_attributes)
         return terms | {f"structure {name}": term for name, term in learning.items()}
 
     def _discriminator(self, batch: Batch) -> Mapping[str, Tensor]:

@@ -89,5 +89,5 @@ class DEAR(BidirectionalObjective):
         fake = self.discriminator(self.generator(prior), prior)
         return {
             "adversarial": generator_loss(fake, self.divergence, self.clamp),
-            **self.model.structure.terms(batch.attributes),
+            **self.model.structure.terms(batch.step_attributes),
         }

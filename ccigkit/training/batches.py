@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import tee
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from ccigkit.data.base import DataModule, Split
 from ccigkit.objectives.base import Batch
 from ccigkit.pixels import to_float
+from ccigkit.training.processes import ALONE, Team
 
 
 def batch_rows(n: int, size: int, step: int, seed: int) -> Tensor:
@@ -25,11 +27,18 @@ def batch_rows(n: int, size: int, step: int, seed: int) -> Tensor:
     return order[start : start + size]
 
 
-def batches(data: DataModule, latents: Tensor, size: int, steps: Iterable[int], seed: int) -> Iterator[Batch]:
-    """The batch of each step, where the latents [n, d] are: images in [-1, 1] and the latents of the same rows."""
+def batches(
+    data: DataModule, latents: Tensor, size: int, steps: Iterable[int], seed: int, team: Team = ALONE
+) -> Iterator[Batch]:
+    """The batch of each step, where the latents [n, d] are: images in [-1, 1] and the latents of the same rows.
+
+    Of several processes each has its share of the rows.
+    """
     rows, wanted = tee(batch_rows(len(latents), size, step, seed) for step in steps)
-    for these, pixels in zip(rows, data.in_batches(wanted), strict=True):
-        yield as_batch(pixels, latents[these.to(latents.device)], latents.device)
+    for these, pixels in zip(rows, data.in_batches(map(team.share, wanted)), strict=True):
+        whole = latents[these.to(latents.device)]
+        part = as_batch(pixels, team.share(whole), latents.device)
+        yield part if team.count == 1 else replace(part, whole=whole)
 
 
 def read_batch(split: Split, latents: Tensor, rows: Tensor, device: torch.device) -> Batch:
@@ -45,7 +54,7 @@ def shares(batch: Batch, parts: int) -> Iterator[Batch]:
         for image, attributes in zip(
             batch.image.tensor_split(parts), batch.attributes.tensor_split(parts), strict=True
         ):
-            yield Batch(image, attributes)
+            yield Batch(image, attributes, batch.step_attributes)
 
 
 def as_batch(pixels: Tensor, latents: Tensor, device: torch.device) -> Batch:

@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop: it ends its step, saves, and leaves."""
+"""Signals that ask a training to stop: it ends its step, saves, and leaves; before the first step, it leaves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 STOPPED = 75  # the exit code of a training that such a signal stopped: "try again later" in sysexits.h
 GRACE = 2.0  # seconds in which a second Ctrl-C is still the first: keys bounce, and launchers pass it on once more
 NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")  # of schedulers and closed terminals; not every system has all
+
+
+@contextmanager
+def leaving_at_once(tell: Callable[[str], None]) -> Iterator[None]:
+    """Leave with `STOPPED` and a word where SIGTERM, SIGHUP or SIGUSR1 asks to stop and no step is being played.
+
+    Until the first step, and after the last, there is nothing to save. Ctrl-C interrupts as ever.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        tell(f"stopping at {signal.Signals(number).name}, between steps: all that was saved stands; go on as before")
+        raise SystemExit(STOPPED)
+
+    with _handling(stop):
+        yield
 
 
 @contextmanager
@@ -29,13 +45,20 @@ def interrupts() -> Iterator[Callable[[], int]]:
         elif number == signal.SIGINT and time.monotonic() - when > GRACE:
             raise KeyboardInterrupt
 
-    before = {}
+    with _handling(note, signal.SIGINT):
+        yield lambda: asked
+
+
+@contextmanager
+def _handling(handler: Callable[[int, object], None], *more: signal.Signals) -> Iterator[None]:
+    """Let these signals, and some more, be handled so, but for those that the process was started to ignore."""
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         others = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
         heard = [number for number in others if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, *heard)}
+        before = {number: signal.signal(number, handler) for number in (*more, *heard)}
     try:
-        yield lambda: asked
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,6 +17,7 @@ from ccigkit.errors import CheckpointError, UserError
 from ccigkit.objectives.base import Batch, Objective, Phase
 from ccigkit.training.batches import shares
 from ccigkit.training.devices import random_state, set_random_state
+from ccigkit.training.processes import ALONE, Team
 
 
 class DivergedError(UserError):
@@ -47,6 +48,7 @@ class Training:
         dtype: the number format of forward passes; bfloat16 runs under autocast.
         accumulate: in how many parts a phase takes its batch; their gradients are averaged, so that a large batch
             needs the memory of a small one.
+        team: the processes that take every step together.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Training:
         device: torch.device,
         dtype: torch.dtype,
         accumulate: int = 1,
+        team: Team = ALONE,
     ) -> None:
         self.objective, self.steps, self.ema, self.device, self.dtype = objective, steps, ema, device, dtype
-        self.accumulate = accumulate
+        self.accumulate, self.team = accumulate, team
         self.phases = objective.phases()
         self.parts = objective.parts()
         self.rates = dict(objective.rates())
@@ -84,14 +87,15 @@ class Training:
         """
         self._set_rates()
         terms: dict[str, Tensor] = {}
-        for phase in self.phases:
-            if self.step_number % phase.every == 0:
-                terms.update(self._play(phase, batch))
+        with self._same_statistics():
+            for phase in self.phases:
+                if self.step_number % phase.every == 0:
+                    terms.update(self._play(phase, batch))
         self.step_number += 1
         self.objective.between(self.step_number)
         for part, average in self.averages.items():
             average.update_parameters(self.parts[part])
-        return _numbers(terms)
+        return _numbers(terms, self.team)
 
     def _play(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         begun = random_state(self.device)
@@ -109,6 +113,8 @@ class Training:
                 if "invalid values" not in str(error):
                     raise
                 bad = f"what {phase.name} gives a distribution"
+            if self.team.count > 1:
+                bad = self._averaged_gradients(phase, spoiled=bad)
             if bad:
                 evidence = {"phase": phase.name, "terms": _numbers(terms), **vars(batch), "random": begun}
                 raise DivergedError(self.step_number + 1, bad, {**evidence, "state": self.state()})
@@ -133,6 +139,30 @@ class Training:
         bad = [name for name, value in _numbers({**terms, **whole}).items() if not math.isfinite(value)]
         return ", ".join([name for name in bad if name in terms] or bad)  # of such a term, the gradient is not either
 
+    def _averaged_gradients(self, phase: Phase, spoiled: str) -> str:
+        """Average a phase's gradients over all processes; what must not be taken a step along, in words.
+
+        Where that of one process is spoiled, it spoils all, so that every process stops at the same step.
+        """
+        parameters = [p for part in phase.updates for p in self.parts[part].parameters()]
+        empty = torch.nan if spoiled else 0.0
+        gradients = [torch.full_like(p, empty) if spoiled or p.grad is None else p.grad for p in parameters]
+        self.team.average(gradients)
+        return spoiled or self._not_finite(phase, {})
+
+    @contextmanager
+    def _same_statistics(self) -> Iterator[None]:
+        """Average over all processes the running statistics that change meanwhile: every process sees its share."""
+
+        def statistics() -> list[Tensor]:
+            return [b for module in self.parts.values() for b in module.buffers() if b.is_floating_point()]
+
+        before = [(tensor, tensor._version) for tensor in statistics()] if self.team.count > 1 else []
+        yield
+        if before:
+            pairs = zip(statistics(), before, strict=True)
+            self.team.average([now for now, (was, version) in pairs if now is not was or now._version != version])
+
     @contextmanager
     def _only(self, updates: tuple[str, ...]) -> Iterator[None]:
         """Let only the parts a phase updates take gradients."""
@@ -153,6 +183,18 @@ class Training:
         # Early averages decay faster: with a fixed decay the random start would still weigh after a short training.
         decay = min(self.ema, (1 + self.step_number) / (10 + self.step_number))
         torch._foreach_lerp_(averages, current, 1 - decay)
+
+    def same(self) -> None:
+        """Take the weights and buffers of the first process, so that all go on from the same.
+
+        Raises:
+            CheckpointError: where the processes are not at the same step.
+        """
+        if self.team.most(self.step_number) != -self.team.most(-self.step_number):
+            raise CheckpointError(
+                "the processes went on from different steps; several machines need a run directory that they share"
+            )
+        self.team.follow([t for module in self.parts.values() for t in (*module.parameters(), *module.buffers())])
 
     def averaged(self) -> dict[str, nn.Module]:
         """The averaged copies of the parts that a finished model has averages of."""
@@ -187,7 +229,10 @@ class Training:
             ) from None
 
 
-def _numbers(terms: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars, brought from their device at once."""
-    values = torch.stack([term.detach().float() for term in terms.values()]).tolist() if terms else []
-    return dict(zip(terms, values, strict=True))
+def _numbers(terms: Mapping[str, Tensor], team: Team = ALONE) -> dict[str, float]:
+    """Scalars, brought from their device at once: of several processes, their means."""
+    if not terms:
+        return {}
+    values = torch.stack([term.detach().float() for term in terms.values()])
+    team.average([values])
+    return dict(zip(terms, values.tolist(), strict=True))
