@@ -51,6 +51,9 @@ from ccigkit.structure.learners.grasp import GRaSP
 from ccigkit.structure.learners.known import Known
 from ccigkit.structure.learners.notears import Notears
 from ccigkit.structure.learners.pc import PC
+from ccigkit.trackers.hosted import Trackio, WandB
+from ccigkit.trackers.tensorboard import TensorBoard
+from ccigkit.training.tracker import Tracker
 
 
 @hookimpl
@@ -67,6 +70,7 @@ def ccigkit_components() -> list[type]:
         Placement,
         Objective,
         Metric,
+        Tracker,
         Faces,
         Pendulum,
         Flow,
@@ -114,4 +118,7 @@ def ccigkit_components() -> list[type]:
         Disentanglement,
         Downstream,
         CDM,
+        TensorBoard,
+        WandB,
+        Trackio,
     ]

@@ -21,6 +21,7 @@ from ccigkit.structure.base import JointStructureLearner, StructureLearner
 from ccigkit.structure.joint import JointStructure
 from ccigkit.structure.seeds import seeds_kept
 from ccigkit.structure.tables import by_skewness, hard_labels, project, refuse_collinear, rounded, with_strengths
+from ccigkit.training.tracker import Tracker
 
 __all__ = [
     "SCM",
@@ -58,6 +59,7 @@ __all__ = [
     "SplitName",
     "Structure",
     "StructureLearner",
+    "Tracker",
     "Weight",
     "by_skewness",
     "covariance",

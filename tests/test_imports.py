@@ -17,11 +17,12 @@ from tests.helpers import environment
 
 HOUSE = Path(ccigkit.__file__).parent
 CORE = ("causal", "component", "model", "training")
-BROUGHT = ("causal.scm", "structure.learners", "image", "objectives", "data", "data.drawn", "data.files", "metrics")
+DATA = ("data", "data.drawn", "data.files")
+BROUGHT = ("causal.scm", "structure.learners", "image", "objectives", *DATA, "metrics", "trackers")
 TOOLS = ("structure.scores", "structure.continuous", "structure.assess", "metrics.protocol", "metrics.readers")
 FLOORS = (  # from the ground up: a room imports from lower floors only, or from its own where `test_...` says so
     ("errors", "names"),
-    ("files",),
+    ("files", "hub"),
     ("descend", "component", "pixels"),
     ("causal",),
     ("structure", "image.base", "data.base"),

@@ -29,6 +29,16 @@ SECTIONS = ("At a glance", "The graph", "Counterfactuals", "Every do()", "Seeing
             "Traversals", "Training", "Metrics", "Provenance")  # fmt: skip
 
 
+SECTION = """
+import ccigkit
+
+
+@ccigkit.hookimpl
+def ccigkit_report_sections(name, model, data):
+    return {"Of a plugin": f"<p class='faint'>{len(data.table().names)} attributes</p>"}
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     found = tmp_path_factory.mktemp("report")
@@ -44,6 +54,8 @@ def page(folder: Path) -> Path:
     done = ccigkit("train", "--data", "pendulum", *TINY, "--steps", 2, "--run", run)
     assert done.code == 0, done.err
     words = ("--metric", "truth", "truth.n=8", "truth.predictor_steps=2", "--metric", "graph")
+    (folder / "mine.py").write_text(SECTION)
+    words += ("--plugin", str(folder / "mine.py"))
     done = ccigkit("evaluate", run, *words, "--html", folder / "report.html")
     assert done.code == 0, done.err
     return folder / "report.html"
@@ -61,6 +73,10 @@ def test_the_page_holds_everything_it_shows(page: Path) -> None:
     assert all(f'id="{address[1:]}"' in text for address in addresses if address.startswith("#"))
     assert "url(" not in text
     assert "<script" not in text
+
+
+def test_a_section_of_a_plugin_stands_in_it(page: Path) -> None:
+    assert "<h3>Of a plugin</h3>\n  <p class='faint'>4 attributes</p>" in page.read_text()
 
 
 def test_names_are_text_and_nothing_else(page: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ccigkit.commands.plugged import Commands
 from ccigkit.errors import ConfigError, UserError
 from ccigkit.names import one_line
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ccigkit.commands.config import Config
 
 app = typer.Typer(
+    cls=Commands,
     help="Causal generative models of images: learn which attribute causes which, then ask what do() would show.",
     no_args_is_help=True,
     add_completion=False,
@@ -92,6 +94,11 @@ BUSY = 0.5  # processes at work in the last minute, on average, that are not thi
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
 
 
+@app.callback()
+def before(plugin: Plugins = None) -> None:
+    """Causal generative models of images: learn which attribute causes which, then ask what do() would show."""
+
+
 @app.command(context_settings=OPEN)
 def train(
     settings: Settings = None,
@@ -113,6 +120,10 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps or auto.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", metavar="NAME", help="Also tell tensorboard, wandb or trackio; repeatable."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
     plugin: Plugins = None,
 ) -> None:
@@ -131,7 +142,7 @@ def train(
         "placement": placement,
         "objective": objective,
     }
-    flags = {"steps": steps, "device": device, "seed": seed}
+    flags = {"steps": steps, "device": device, "seed": seed, "track": track or None}
     with leaving_at_once(_complain):  # from here on, as imports alone take seconds
         from ccigkit.commands.train import train as train_model
 
@@ -325,6 +336,44 @@ def components(
         describe_component(kind, name, _console())
     else:
         list_components(kind, _console())
+
+
+@app.command()
+def push(
+    run: RunFolder,
+    repo: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to, on the hub.")],
+    public: Annotated[bool, typer.Option("--public", help="For everybody; otherwise for you alone.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """Put a model on a hub of models, with a card that says what it is."""
+    from ccigkit.commands.hub import push as send
+
+    send(run, repo, _console(), public=public)
+
+
+@app.command()
+def pull(
+    repo: Annotated[str, typer.Argument(metavar="USER/NAME[@REVISION]", help="Which model of the hub.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write it; NAME otherwise.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Fetch a model from a hub of models; it brings tensors and a description, and no code."""
+    from ccigkit.commands.hub import pull as fetch
+
+    fetch(repo, out, _console())
+
+
+@app.command("new-plugin")
+def new_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the component; the package is ccigkit-NAME.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="See ccigkit components.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the package.")] = Path(),
+    plugin: Plugins = None,
+) -> None:
+    """Write a package for a component of your own: one that works, with its tests, to begin from."""
+    from ccigkit.commands.new_plugin import new_plugin as write
+
+    write(name, kind, out, _console())
 
 
 @data_app.command("list")

@@ -10,6 +10,7 @@ from rich.table import Table
 from ccigkit.causal.named import known_by_name
 from ccigkit.commands.config import recipes
 from ccigkit.component.component import Component
+from ccigkit.component.known import KNOWN
 from ccigkit.component.options import options_of, sentence
 from ccigkit.component.registry import registry
 from ccigkit.data.base import RenderedData
@@ -59,6 +60,9 @@ def list_components(kind: str | None, console: Console) -> None:
     if kind is None:
         console.print(facts_table(recipes(), "recipes"))
         console.print(facts_table(known_by_name(), "knowledge: knowledge.named=NAME"))
+        here = {plugin.name for plugin in found.plugins} | set(found.broken)
+        if missing := {f"ccigkit-{k.name}": f"{k.what}; {k.install}" for k in KNOWN if k.name not in here}:
+            console.print(facts_table(missing, "plugins that are not installed"))
     for plugin, reason in found.broken.items():
         say(console, plain(f"plugin {plugin!r} was set aside:", "red"), f" {reason}")
 

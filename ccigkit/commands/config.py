@@ -53,6 +53,7 @@ class Settings:
         full_disk: seconds that training goes on while nothing can be written, as on a full disk.
         sample_every: steps between sample pictures; 0 for none.
         watch_every: steps between looks at held-out images, drawn in training.png; 0 for none.
+        track: trackers that are told the terms beside log.jsonl: tensorboard, wandb, trackio, or a plugin's.
     """
 
     name = "train"
@@ -76,12 +77,14 @@ class Settings:
         full_disk: Annotated[float, Ge(0), Role.UPKEEP] = 1800.0,
         sample_every: Annotated[Natural, Role.UPKEEP] = 500,
         watch_every: Annotated[Natural, Role.UPKEEP] = 100,
+        track: Annotated[list[str], Role.UPKEEP] = [],  # noqa: B006  never written to
     ) -> None:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
         self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
         self.checkpoint_every, self.sample_every, self.watch_every = checkpoint_every, sample_every, watch_every
         self.processes, self.accumulate = processes, accumulate
         self.checkpoints, self.best, self.full_disk = checkpoints, best, full_disk
+        self.track = tuple(track)
 
 
 class KnowledgeSettings:

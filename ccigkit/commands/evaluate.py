@@ -21,7 +21,7 @@ from rich.console import Console
 
 from ccigkit.commands.config import Config, Tables
 from ccigkit.commands.run import Run
-from ccigkit.component.registry import build
+from ccigkit.component.registry import build, registry
 from ccigkit.data.base import DataModule
 from ccigkit.errors import ConfigError, DataError, WriteError
 from ccigkit.evaluation.boards import boards, headlines, terminal_table
@@ -108,7 +108,8 @@ def judge(request: Request, console: Console) -> list[Evaluation]:
             log = subject.run.read_log() if subject.run else []
             with console.status(plain(f"{name}: pictures")):
                 read = reader(runs[0], subject.data, request.device)
-                exhibits.append(exhibit(name, subject.model, subject.data, read, log))
+                shown = exhibit(name, subject.model, subject.data, read, log)
+                exhibits.append(replace(shown, sections=sections(name, subject.model, subject.data)))
         write_report(request.html, groups, exhibits, request.command)
         say(console, f"wrote {request.html}")
     return found
@@ -167,6 +168,12 @@ def outside(where: str) -> Callable[[DataModule], ImageModel]:
     if not callable(made):
         raise ConfigError(f"--model {where}: {place} has no function {name}")
     return cast(Callable[[DataModule], ImageModel], made)
+
+
+def sections(name: str, model: ImageModel, data: DataModule) -> dict[str, str]:
+    """What plugins add to a report on one model, {heading: HTML}."""
+    found = registry().ask("ccigkit_report_sections", "report sections", name=name, model=model, data=data)
+    return {heading: str(html) for heading, html in found.items()}
 
 
 def measure(subject: Subject, request: Request, console: Console) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -54,6 +54,7 @@ from ccigkit.training.fingerprint import changes, fingerprint
 from ccigkit.training.interrupts import STOPPED, interrupts
 from ccigkit.training.loop import DivergedError, Training
 from ccigkit.training.processes import ALONE, LostError, Team, join, leave
+from ccigkit.training.tracker import Tracker, tracking
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def train(config: Config, folder: Path, console: Console) -> CausalImageModel:
 def train_with(team: Team, config: Config, run: Run, console: Console) -> CausalImageModel:
     """Train as one of the processes of a team."""
     check_batch(config, team)
+    trackers = tracker_classes(config)
     device = choose_device(config.train.device)
     if device.type == "cpu":
         keep_memory()
@@ -144,7 +146,7 @@ def train_with(team: Team, config: Config, run: Run, console: Console) -> Causal
         together = f" by {team.count} processes" if team.count > 1 else ""
         say(console, plain(str(run.folder), "bold"), f": {data.name}, {len(table.values)} images, {device}{together}")
         experiment = begin(config, run, data, table, console, team)
-        play(experiment, console)
+        play(experiment, console, trackers if team.first else ())
         return finish(experiment, console) if team.first else experiment.export()
 
 
@@ -294,6 +296,19 @@ def assemble(config: Config, data: DataModule, table: Table, learned: Learned) -
     return model, parts["objective"]
 
 
+def tracker_classes(config: Config) -> list[type[Tracker]]:
+    """The trackers that a configuration names.
+
+    Raises:
+        ConfigError: for an unknown one, or one whose library is not installed.
+    """
+    found = [registry().get(Tracker.kind, name) for name in config.train.track]
+    trackers = [tracker for tracker in found if issubclass(tracker, Tracker)]
+    for tracker in trackers:
+        tracker.require()
+    return trackers
+
+
 def check_schedule(config: Config, table: Table) -> None:
     """Check that there is something to go on learning the graph from, where the schedule is joint.
 
@@ -381,8 +396,8 @@ def look(experiment: Experiment, console: Console) -> dict[str, float]:
     return looks
 
 
-def play(experiment: Experiment, console: Console) -> None:
-    """Play the steps that are left, with progress, pictures, log and checkpoints."""
+def play(experiment: Experiment, console: Console, trackers: Sequence[type[Tracker]] = ()) -> None:
+    """Play the steps that are left, with progress, pictures, log, trackers and checkpoints."""
     settings, training, run, team = experiment.config.train, experiment.training, experiment.run, experiment.team
     first = training.step_number
     if first >= settings.steps:
@@ -392,7 +407,8 @@ def play(experiment: Experiment, console: Console) -> None:
     images, kept = 0, first
     disk = Patience(settings.full_disk, lambda text: say(console, text))
     faults = explaining_faults(run, settings, len(latents))
-    with progress(console, settings.steps, first) as report, interrupts() as interrupted, faults:
+    told = tracking([tracker(run.folder, experiment.config.tables, first) for tracker in trackers])
+    with progress(console, settings.steps, first) as report, interrupts() as interrupted, faults, told as track:
         ahead = range(first, settings.steps)
         for batch in batches(experiment.data, latents, settings.batch, ahead, settings.seed, team):
             team.seed(settings.seed, training.step_number)
@@ -412,6 +428,7 @@ def play(experiment: Experiment, console: Console) -> None:
                     images, said = 0, now
                     if team.first:
                         run.append_log({"step": step, "images_per_second": round(speed, 1), **terms, **looks})
+                    track(step, {"images_per_second": speed, **terms, **looks})
                 if team.first and settings.sample_every and step % settings.sample_every == 0:
                     sample_picture(experiment.export(), run.samples / f"{step:06d}.png", experiment.data)
             if now - saved > settings.checkpoint_every and step < settings.steps:

@@ -105,7 +105,8 @@ def load_plugin_file(file: PluginFile, content: bytes) -> Plugin:
     sys.modules[module.__name__] = module
     try:
         exec(compile(content, str(file.path), "exec"), module.__dict__)  # noqa: S102  its user named it
-        found = [component for batch in hooks_of(module, file.path.name).ccigkit_components() for component in batch]
+        hooks = hooks_of(module, file.path.name)
+        found = [component for batch in hooks.ccigkit_components() for component in batch]
     except SyntaxError as error:
         del sys.modules[module.__name__]
         where = f", line {error.lineno}" if error.filename == str(file.path) else ""
@@ -117,10 +118,10 @@ def load_plugin_file(file: PluginFile, content: bytes) -> Plugin:
         raise ConfigError(f"{whose}{where}: {type(error).__name__}: {error}") from error
     register_pickle_by_value(module)  # other processes cannot import it by its name
     components = tuple(found or _written_in(module))
-    if not components:
+    if not components and not any(hook.get_hookimpls() for hook in vars(hooks).values()):
         what = "a class that subclasses one of ccigkit.interfaces, with a `name`"
         raise ConfigError(f"{whose} brings no component: {what}")
-    return Plugin(file.path.name, file.version, components, file=file.path)
+    return Plugin(file.path.name, file.version, components, file=file.path, hooks=hooks)
 
 
 def _written_in(module: ModuleType) -> Iterator[type[Component]]:

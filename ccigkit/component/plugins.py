@@ -14,6 +14,7 @@ A plugin that cannot be loaded is set aside with its reason, and everything else
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -33,12 +34,36 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 class Hooks:
-    """What a plugin can implement."""
+    """What a plugin can implement, any of it. One that fails is said, and the rest goes on without it."""
 
     @hookspec
     def ccigkit_components(self) -> list[type]:
         """The component classes that the plugin brings. A class's kind is the interface that it subclasses."""
         raise NotImplementedError  # pluggy calls the plugins' implementations, never this
+
+    @hookspec
+    def ccigkit_commands(self) -> Mapping[str, Callable[..., Any]]:
+        """Commands by name: functions with parameters as Typer takes them, or a `typer.Typer` of several.
+
+        The module is imported for `ccigkit --help`, too: import what takes long inside the functions.
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def ccigkit_report_sections(self, name: str, model: Any, data: Any) -> Mapping[str, str]:
+        """Sections of the page that `ccigkit evaluate --html` writes, {heading: HTML}, for one model.
+
+        Args:
+            name: what the report calls the model.
+            model: the `ImageModel`.
+            data: the `DataModule` that it is measured on.
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def ccigkit_studio_pages(self) -> Mapping[str, Any]:
+        """Pages of the studio, {title: what the studio serves under it}; ccigkit-studio says of what make."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -50,11 +75,12 @@ class Plugin:
     components: tuple[Any, ...] = ()
     error: str | None = None
     file: Path | None = None  # of a plugin that is no package
+    hooks: Any = None  # what it implements, to be called
 
 
 def load_plugins() -> list[Plugin]:
     """Every plugin installed, our own first, each loaded on its own so that a broken one harms nobody."""
-    return [_load(point) for point in installed()]
+    return [load_plugin(point) for point in installed()]
 
 
 def installed() -> list[EntryPoint]:
@@ -64,15 +90,17 @@ def installed() -> list[EntryPoint]:
     return sorted(unique, key=lambda point: (point.name != BUILTIN, point.name))
 
 
-def _load(point: EntryPoint) -> Plugin:
+def load_plugin(point: EntryPoint) -> Plugin:
+    """What one entry point brings."""
     version = point.dist.version if point.dist else "unknown"
     try:
         if fault := api_fault(_source(point)):
             return Plugin(point.name, version, error=fault)
-        found = hooks_of(point.load(), point.name).ccigkit_components()
-        if not found:
-            return Plugin(point.name, version, error="it implements no ccigkit_components hook")
-        return Plugin(point.name, version, tuple(component for batch in found for component in batch))
+        hooks = hooks_of(point.load(), point.name)
+        if not any(hook.get_hookimpls() for hook in vars(hooks).values()):
+            return Plugin(point.name, version, error="it implements none of the hooks, as ccigkit_components is one")
+        found = tuple(component for batch in hooks.ccigkit_components() for component in batch)
+        return Plugin(point.name, version, found, hooks=hooks)
     except Exception as error:  # noqa: BLE001  whatever a stranger's code raises is a reason to set it aside
         return Plugin(point.name, version, error=f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -112,6 +140,12 @@ def api_fault(source: str) -> str | None:
                 remedy = f"install a version of it for {API}, or another ccigkit"
                 return f"it is written for plugin API {said}, and this ccigkit has {API}; {remedy}"
     return None
+
+
+def brings(point: EntryPoint, hook: str) -> bool:
+    """Whether an entry point's module may implement a hook, by its source: so that others need not be imported."""
+    source = _source(point)
+    return not source or hook in source
 
 
 def _source(point: EntryPoint) -> str:

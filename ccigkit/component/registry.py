@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ccigkit.component.component import Component, is_kind
+from ccigkit.component.known import KNOWN
 from ccigkit.component.options import options_of, resolve
 from ccigkit.component.plugin_file import PluginFile, load_plugin_file, remember, remembered
 from ccigkit.component.plugins import Plugin, load_plugins
@@ -26,7 +27,8 @@ class Registry:
     components: dict[tuple[str, str], type[Component]] = field(default_factory=dict)
     origins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)  # plugin name -> reason
-    files: dict[PluginFile, Plugin] = field(default_factory=dict)
+    plugins: list[Plugin] = field(default_factory=list)  # those that are not broken
+    files: dict[PluginFile, Plugin] = field(default_factory=dict)  # those that are no packages
 
     def add(self, plugin: Plugin) -> None:
         """Register what a plugin brings; a plugin with one component at fault is set aside whole."""
@@ -34,6 +36,7 @@ class Registry:
         if reason := plugin.error or self._fault(plugin.components, brought):
             self.broken[plugin.name] = reason
             return
+        self.plugins.append(plugin)
         self.kinds |= brought
         for component in plugin.components:
             if not is_kind(component):
@@ -50,7 +53,9 @@ class Registry:
             return
         plugin = load_plugin_file(file, content)
         for former in [other for other in self.files if other.path == file.path]:
-            for component in self.files.pop(former).components:
+            gone = self.files.pop(former)
+            self.plugins.remove(gone)
+            for component in gone.components:
                 self.kinds.pop(component.kind, None) if is_kind(component) else self._forget(component)
         self.add(plugin)
         if fault := self.broken.pop(plugin.name, None):
@@ -90,12 +95,31 @@ class Registry:
                     warnings.warn(f"the {kind} {name!r} is now called {now!r}; write that", FutureWarning, stacklevel=2)
                     return component
             aside = "; ".join(f"plugin {plugin!r} was set aside: {reason}" for plugin, reason in self.broken.items())
-            raise ConfigError(one_of(kind, name, self.names(kind)) + (f" ({aside})" if aside else ""))
+            known = next((f"; {plugin.remedy}" for plugin in KNOWN if (kind, name) in plugin.components), "")
+            raise ConfigError(one_of(kind, name, self.names(kind)) + known + (f" ({aside})" if aside else ""))
         return self.components[kind, name]
 
     def names(self, kind: str) -> list[str]:
         """The names of one kind's components."""
         return sorted(name for k, name in self.components if k == kind)
+
+    def ask(self, hook: str, what: str, **given: Any) -> dict[str, Any]:
+        """What the plugins answer to a hook, by name, the first of a name; one that fails is said, and passed over.
+
+        Args:
+            hook: the hook's name.
+            what: what it brings, for the message.
+            given: the hook's arguments.
+        """
+        found: dict[str, Any] = {}
+        for plugin in self.plugins:
+            try:
+                for answer in getattr(plugin.hooks, hook)(**given) if plugin.hooks else ():
+                    found = dict(answer) | found
+            except Exception as error:  # noqa: BLE001  whatever a stranger's code raises
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                warnings.warn(f"the {what} of plugin {plugin.name!r} are left out: {reason}", stacklevel=2)
+        return found
 
     @property
     def chosen(self) -> list[str]:
@@ -152,6 +176,11 @@ def registry() -> Registry:
     for plugin in load_plugins():
         found.add(plugin)
     return found
+
+
+def files_in_use() -> list[Plugin]:
+    """The plugins of one file that were named so far, without reading what is installed."""
+    return list(registry().files.values()) if registry.cache_info().currsize else []
 
 
 def use_plugin(path: str | Path) -> None:

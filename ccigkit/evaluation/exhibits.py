@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -76,6 +76,7 @@ class Exhibit:
     truth: CausalGraph | None
     verdict: str  # what the table says of the graph, in a line
     log: Sequence[dict[str, Any]]
+    sections: Mapping[str, str] = field(default_factory=dict)  # of plugins: heading and HTML
 
 
 def exhibit(

@@ -19,6 +19,7 @@ from ccigkit.component.plugins import BUILTIN
 from ccigkit.component.registry import Assembly, Choice, need_plugin, registry
 from ccigkit.errors import CheckpointError, ConfigError
 from ccigkit.files import write_json
+from ccigkit.hub import PREFIX, fetch
 from ccigkit.model.model import CausalImageModel
 from ccigkit.model.tensors import digest, read_tensors, write_tensors
 
@@ -129,13 +130,15 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
     """Read what `save_model` wrote, a model of images or of a table.
 
     Args:
-        folder: a run, what `ccigkit graph --fit` wrote, or where `save_model` did.
+        folder: a run, what `ccigkit graph --fit` wrote, where `save_model` did, or "hub:USER/NAME" (see `ccigkit.hub`).
         device: where the model is to be.
 
     Raises:
         CheckpointError: where the folder holds no model, or a damaged one.
         ConfigError: where a component's plugin is not there, naming it with its version.
     """
+    if str(folder).startswith(PREFIX):
+        folder = fetch(str(folder))
     path = Path(folder) / "model.safetensors"
     content, tensors = read_model(path)
     _need_plugins(content, Path(folder))

@@ -22,6 +22,7 @@ from ccigkit.interfaces import (
     seeds_kept,
 )
 
+ccigkit_api = 1
 PARTS = 6, 12  # attributes whose time tells how long all will take
 
 

@@ -1,0 +1,1 @@
+"""The trackers that come along; each needs an extra of its name."""
