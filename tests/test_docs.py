@@ -35,7 +35,8 @@ BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<content>.*?)^```$", re.MULTILINE
 
 def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every command of the app with its full name, groups left out."""
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):  # of plugins, too
+        command = group.get_command(None, name)
         if hasattr(command, "commands"):
             yield from commands(command, f"{path}{name} ")
         else:

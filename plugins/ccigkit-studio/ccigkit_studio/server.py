@@ -80,6 +80,7 @@ def serve(
         socket = config.bind_socket()
     except SystemExit:
         raise ConfigError(f"port {port} of {host} is taken, or not ours; choose another with --port") from None
+    socket.listen(CONNECTIONS)  # whoever comes before the server has started waits, and is not refused
     address = f"http://{host}:{socket.getsockname()[1]}/"
     Console().print(f"studio: {address}  (Ctrl-C ends it)", soft_wrap=True, highlight=False)
     if host not in LOOPBACK:

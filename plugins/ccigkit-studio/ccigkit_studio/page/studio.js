@@ -419,7 +419,7 @@ function curve(term, points) {
   svg.setAttribute("aria-label", `${term}, from ${ys[0].toPrecision(3)} to ${ys.at(-1).toPrecision(3)}`);
   path.setAttribute("points", line.join(" "));
   svg.append(path);
-  return make("figure", {}, make("figcaption", {}, words(term), make("b", { textContent: ys.at(-1).toPrecision(3) })), svg);
+  return make("figure", {}, make("figcaption", { title: term }, make("span", { textContent: words(term) }), make("b", { textContent: ys.at(-1).toPrecision(3) })), svg);
 }
 
 // --- copying ----------------------------------------------------------------------------------------------------------
