@@ -214,6 +214,16 @@ def test_the_graph_is_edited_and_fitted_and_taken_back(page: Any) -> None:
     page.wait_for_selector("#error:has-text('cycle')")
 
 
+def test_the_table_has_the_true_values_and_the_labels(page: Any) -> None:
+    set_to(page, "angle", 0.9)
+    page.click("#values-details summary")
+    page.wait_for_selector("#values td")
+    heads = page.locator("#values th").all_inner_texts()
+    assert heads == ["attribute", "as read", "then", "then, in truth", "label"]
+    angle = page.locator("#values tr:has(td:text-is('angle')) td").all_inner_texts()
+    assert angle[2] == angle[3], "what is set is set in truth, too"
+
+
 def test_seeing_is_shown_beside_doing(page: Any) -> None:
     set_to(page, "angle", 0.5)
     page.click("#see")

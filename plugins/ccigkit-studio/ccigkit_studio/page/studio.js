@@ -68,6 +68,7 @@ const answer = latest(async () => {
     const found = await ask("api/counterfactual", { ...question(), detail: $("detail").checked });
     state.answer = found;
     complain(null);
+    if (found.version !== state.model.version) await renewed();
     show(found, asked);
   } catch (error) {
     if (error.status === 404 && state.graph) { ownGraph(); }
@@ -76,6 +77,12 @@ const answer = latest(async () => {
     document.body.classList.remove("waiting");
   }
 });
+
+// A checkpoint brought another model: what is set stays, a graph that was edited is forgotten.
+async function renewed() {
+  state.model = await ask("api/model");
+  showGraph(state.model.graph, null);
+}
 
 const along = latest(async () => {
   const name = $("along-name").value;
@@ -124,6 +131,7 @@ function show(found, asked) {
   $("command").textContent = found.command + (state.graph ? "   # of the model's own graph" : "");
   $("python").textContent = found.python;
   values(found, set);
+  table();
   graph.mark(found.before, found.after, set);
   const was = new Map(found.before.map((value) => [value.name, value]));
   const moved = found.after.filter((v) => !set.has(v.name) && differs(was.get(v.name), v));
@@ -144,6 +152,11 @@ function values(found, set) {
     if (slider && !set.has(value.name)) slider.value = value.value;
     if (slider) slider.setAttribute("aria-valuetext", value.said);
   }
+}
+
+function table() {
+  const found = state.answer;
+  if (!found || !$("values-details").open) return;
   const columns = [["as read", found.before], ["then", found.after], ["then, in truth", found.true], ["label", found.labels]].filter(([, of]) => of);
   $("values").tHead.replaceChildren(make("tr", {}, make("th", { textContent: "attribute", scope: "col" }), ...columns.map(([heading]) => make("th", { textContent: heading, scope: "col" }))));
   $("values").tBodies[0].replaceChildren(...found.after.map((value, at) => make("tr", {}, make("td", { textContent: words(value.name) }), ...columns.map(([, of]) => make("td", { textContent: of[at].said })))));
@@ -486,6 +499,7 @@ $("file").onchange = () => upload($("file").files[0]);
 $("undo").onclick = () => { state.done.pop(); changed(); };
 $("clear").onclick = () => { state.done = []; changed(); $("controls").focus(); };
 $("difference").onchange = difference;
+$("values-details").ontoggle = table;
 $("detail").onchange = () => answer();
 $("along-name").onchange = () => along();
 $("see").onclick = see;
