@@ -13,9 +13,9 @@ from fastapi.responses import Response
 
 from ccigkit.errors import UserError
 from ccigkit_studio import schema
+from ccigkit_studio.answers import MissingError, Studio
 from ccigkit_studio.guard import Guard, RefusedError
 from ccigkit_studio.queue import BusyError, Queue
-from ccigkit_studio.studio import MissingError, Studio
 
 WAITING = 24  # questions at work or waiting
 LOOPBACK = ("127.0.0.1", "localhost")

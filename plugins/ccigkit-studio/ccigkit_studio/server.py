@@ -14,8 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ccigkit.errors import ConfigError
 from ccigkit.training.devices import choose_device
+from ccigkit_studio.answers import Studio
 from ccigkit_studio.api import LOOPBACK, create_app
-from ccigkit_studio.studio import Studio
 
 HEADERS = 10.0  # seconds in which the headers of a request must have come
 CONNECTIONS = 64

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from ccigkit_studio.answers import Studio
 from ccigkit_studio.api import create_app
 from ccigkit_studio.server import configured
-from ccigkit_studio.studio import Studio
 from fastapi.testclient import TestClient
 from PIL import Image
 from rich.console import Console

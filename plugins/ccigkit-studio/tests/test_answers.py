@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from ccigkit_studio import schema
+from ccigkit_studio.answers import GRAPHS, UPLOADS, Studio
 from ccigkit_studio.api import create_app
 from ccigkit_studio.pictures import png
-from ccigkit_studio.studio import GRAPHS, UPLOADS, Studio
 from fastapi.testclient import TestClient
 from PIL import Image
 

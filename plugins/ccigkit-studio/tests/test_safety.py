@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from ccigkit_studio import guard, server
+from ccigkit_studio.answers import Studio
 from ccigkit_studio.api import PAGE, create_app
 from ccigkit_studio.queue import BusyError, Queue
-from ccigkit_studio.studio import Studio
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
