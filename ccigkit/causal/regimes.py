@@ -14,6 +14,21 @@ from ccigkit.causal.attributes import Flags, Table
 from ccigkit.errors import DataError
 
 
+def set_alike(table: Table) -> list[list[int]]:
+    """The attributes by the rows in which they were set: those that were set in the same ones are together.
+
+    >>> attributes = Table.of({"a": [1, 2], "b": [3, 1], "c": [0, 1]}).attributes
+    >>> set_alike(Table.fit(attributes, [[1, 3, 0], [2, 1, 1]], intervened=[[0, 1, 0], [0, 0, 0]]))
+    [[0, 2], [1]]
+    """
+    if table.intervened is None:
+        return [list(range(len(table.names)))]
+    alike: dict[bytes, list[int]] = {}
+    for j, column in enumerate(table.intervened.T):
+        alike.setdefault(column.tobytes(), []).append(j)
+    return list(alike.values())
+
+
 def left_alone(table: Table) -> Iterator[tuple[Table, list[int]]]:
     """Rows, and the attributes that were set in none of them and in all others: each attribute comes once.
 
@@ -22,14 +37,9 @@ def left_alone(table: Table) -> Iterator[tuple[Table, list[int]]]:
     >>> [(rows.values.tolist(), attributes) for rows, attributes in left_alone(table)]
     [([[1.0, 3.0], [2.0, 1.0], [3.0, 2.0]], [0]), ([[1.0, 3.0]], [1])]
     """
-    if table.intervened is None:
-        yield table, list(range(len(table.names)))
-        return
-    alike: dict[bytes, list[int]] = {}
-    for j, column in enumerate(table.intervened.T):
-        alike.setdefault(column.tobytes(), []).append(j)
-    for attributes in alike.values():
-        yield table.taken(~table.intervened[:, attributes[0]]), attributes
+    for attributes in set_alike(table):
+        rows = table if table.intervened is None else table.taken(~table.intervened[:, attributes[0]])
+        yield rows, attributes
 
 
 def natural(table: Table) -> Flags:

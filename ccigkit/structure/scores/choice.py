@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 
 from ccigkit.causal.attributes import Table
-from ccigkit.causal.regimes import natural, observed
+from ccigkit.causal.regimes import natural, observed, set_alike
 from ccigkit.causal.strengths import Support, covariance
 from ccigkit.errors import DataError
 from ccigkit.structure.scores.base import Score
@@ -47,8 +47,7 @@ def score_of(name: ScoreName, table: Table, penalty: float, sample: float = 1.0)
         refuse_collinear(rounded(covariance(table)), table.names)
     if table.intervened is None:
         return _plain(name, table, penalty, sample)
-    regimes = len({column.tobytes() for column in table.intervened.T})
-    return ByRegime(table, partial(_plain, name, penalty=penalty, sample=sample, scores=regimes))
+    return ByRegime(table, partial(_plain, name, penalty=penalty, sample=sample, scores=len(set_alike(table))))
 
 
 def _plain(name: ScoreName, table: Table, penalty: float, sample: float, scores: int = 1) -> Score:
