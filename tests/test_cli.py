@@ -70,7 +70,16 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_a_run_holds_everything_it_promises(run: Path) -> None:
     promised = {"config.toml", "versions.json", "graph.toml", "graph.png", "checkpoint.pt", "model.safetensors"}
-    promised |= {"model.json", "log.jsonl", "metrics.json", "samples", "interventions.png", ".lock"}
+    promised |= {
+        "model.json",
+        "log.jsonl",
+        "metrics.json",
+        "samples",
+        "interventions.png",
+        "training.png",
+        "best",
+        ".lock",
+    }
     assert {path.name for path in run.iterdir()} == promised
     assert [path.name for path in (run / "samples").iterdir()] == ["000002.png"]
 

@@ -113,7 +113,7 @@ def test_every_command_shown_is_one(page: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     place, text, written = 0, page.read_text(), ""
     for found in COMMAND.finditer(text):
-        if re.search(r"\[[A-Z]|^COMMAND", found["arguments"]):  # how a command is written in general
+        if re.search(r"\[(?:[A-Z]|--)|^COMMAND", found["arguments"]):  # how a command is written in general
             continue
         for shown in BLOCK.finditer(text, place, found.start()):
             if shown["language"] == "toml":  # the configuration last shown is the one meant

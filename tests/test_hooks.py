@@ -94,7 +94,7 @@ def test_a_command_of_a_file_comes_after_the_file(tmp_path: Path) -> None:
 
 def test_the_help_imports_no_plugin_without_commands() -> None:
     packages.cache_clear()
-    assert not packages()  # lingam, where it is installed, brings none
+    assert {plugin.name for plugin in packages()} <= {"studio"}  # lingam, where it is installed, brings none
 
 
 def test_a_report_has_the_sections_of_plugins_but_of_a_broken_one(tmp_path: Path) -> None:
