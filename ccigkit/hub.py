@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -66,8 +67,12 @@ def library() -> Iterator[None]:
     """
     if find_spec("huggingface_hub") is None:
         raise ConfigError("models on a hub need huggingface_hub: pip install 'ccigkit[hub]'")
+    from huggingface_hub import utils
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+    silenced = not (sys.stderr.isatty() or utils.are_progress_bars_disabled())
+    if silenced:  # bars are for a terminal
+        utils.disable_progress_bars()
     try:
         yield
     except GatedRepoError:
@@ -80,3 +85,6 @@ def library() -> Iterator[None]:
         raise
     except Exception as error:  # the library's, its HTTP client's and the connection's have no common class
         raise HubError(f"the hub: {type(error).__name__}: {error}".splitlines()[0]) from error
+    finally:
+        if silenced:
+            utils.enable_progress_bars()
