@@ -7,8 +7,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ccigkit.errors import ConfigError, UserError
 
@@ -67,9 +69,9 @@ def library() -> Iterator[None]:
     """
     if find_spec("huggingface_hub") is None:
         raise ConfigError("models on a hub need huggingface_hub: pip install 'ccigkit[hub]'")
-    from huggingface_hub import utils
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+    utils: Any = import_module("huggingface_hub.utils")
     silenced = not (sys.stderr.isatty() or utils.are_progress_bars_disabled())
     if silenced:  # bars are for a terminal
         utils.disable_progress_bars()
