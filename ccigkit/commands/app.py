@@ -339,6 +339,19 @@ def components(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    form: Annotated[str, typer.Option("--format", metavar="torch|onnx", help="For torch.export, or ONNX.")] = "torch",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; RUN.pt2 or .onnx else.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Write a model of images as one file that needs no ccigkit, with do() as an input."""
+    from ccigkit.commands.export import export as write
+
+    write(run, form, out, _console())
+
+
+@app.command()
 def push(
     run: RunFolder,
     repo: Annotated[str, typer.Argument(metavar="USER/NAME", help="Where to, on the hub.")],

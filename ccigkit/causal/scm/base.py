@@ -51,6 +51,10 @@ class Intervention:
         return torch.where(self.mask, self.values.to(z.dtype), z)
 
 
+Abduction = Callable[[Tensor], Tensor]  # z [b, d] to the noise [b, m] that made them
+Prediction = Callable[[Tensor, Tensor], Tensor]  # z [b, d] and noise [b, m] to z [b, d], some columns made anew
+
+
 class SCM(Component, nn.Module):
     """A structural causal model over latents: z_j = f_j(parents of j, u_j), and back.
 
@@ -139,6 +143,18 @@ class SCM(Component, nn.Module):
         Applying all mechanisms is correct too, as the others' columns are not used; an SCM overrides this to save time.
         """
         return self.mechanism(z, adjacency, u)
+
+    def along(self, adjacency: Tensor) -> tuple[Abduction, list[Prediction]]:
+        """The mechanisms along one graph [d, d] that stays: abduction, and the prediction of each generation in turn.
+
+        Both work with nothing left to decide by what the tensors hold, so that a compiler can follow them; an SCM whose
+        `inverse` and `generation` decide by the adjacency overrides this.
+        """
+
+        def predict(columns: Tensor) -> Prediction:
+            return lambda z, u: self.generation(z, adjacency, u, columns)
+
+        return lambda z: self.inverse(z, adjacency), [predict(columns) for columns in generations(adjacency)]
 
     def abduct(self, z: Tensor, adjacency: Tensor) -> Tensor:
         """Endogenous z [b, d] back to the noise [b, m] that made them."""

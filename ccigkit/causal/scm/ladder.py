@@ -12,6 +12,7 @@ SCORES = torch.cat([torch.tensor([-5.0]), torch.arange(-17, 18) / 4, torch.tenso
 NARROW = 0.03  # spread of a level's degrees before any was read, as a share of the step to the next level
 DEGREES = torch.cat([torch.tensor([-0.2]), NARROW * torch.arange(-17, 18) / 4, torch.tensor([0.2])]).double()
 BEYOND = 0.25  # scale of the tails outside the first and the last level, as a share of that step
+RANKS = torch.cat([torch.zeros(1), torch.erfc(-SCORES / 2**0.5) / 2, torch.ones(1)])
 LEAST = 1e-30
 Pair = tuple[Tensor, Tensor]
 
@@ -112,10 +113,7 @@ class Ladder:
 
     def _grid(self) -> tuple[Tensor, Tensor]:
         """The ranks of the knots, and one minus them, each exact near 0."""
-        scores = SCORES.to(self.knots)
-        ends = scores.new_tensor([0.0]), scores.new_tensor([1.0])
-        ranks = torch.cat([ends[0], normal_cdf(scores), ends[1]])
-        return ranks, torch.cat([ends[1], normal_cdf(-scores), ends[0]])
+        return RANKS.to(self.knots), RANKS.flip(0).to(self.knots)
 
     def _segment(self, level: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Pair, Pair]:
         """Both ends of segments `at` [b, n]: as readings, and as ranks with one minus them."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ccigkit.causal import copula
 from ccigkit.causal.attributes import Attribute, Attributes
-from ccigkit.causal.scm.base import SCM, Intervention, generations
+from ccigkit.causal.scm.base import SCM, Abduction, Intervention, Prediction, generations
 from ccigkit.causal.scm.families import Choices, Curves, Family, Labels, Levels
 from ccigkit.component.options import Count
 from ccigkit.errors import ConfigError
@@ -37,15 +37,27 @@ class _Reader:
 
     def __call__(self, z: Tensor) -> Tensor:
         """Z [b, d] to what it excites [b, n, h]."""
+        if not len(self.causes):
+            return F.silu(self.bias).expand(z.shape[0], *self.bias.shape)
         latent = z[:, self.causes, None].to(self.weights.dtype)
         climbed = ((latent - self.low) / self.step - NEAR) / (1 - 2 * NEAR)
         says = torch.where(self.stepped, 2 * climbed.clamp(0, 1) - 1, torch.where(self.plain, latent, 0))
         excited = torch.addmm(self.bias.flatten(), says.flatten(1), self.weights.flatten(1))
-        return F.silu(excited).view(len(z), *self.bias.shape)
+        return F.silu(excited).view(-1, *self.bias.shape)
 
     def double(self) -> _Reader:
         """The same in double precision."""
         return replace(self, weights=self.weights.double(), bias=self.bias.double())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Attributes of one family, `own` [n] among it and `at` [n] among all, and what reads their causes."""
+
+    family: Family
+    own: Tensor
+    at: Tensor
+    read: _Reader
 
 
 class MixedSCM(SCM):
@@ -144,6 +156,45 @@ class MixedSCM(SCM):
 
     def generation(self, z: Tensor, adjacency: Tensor, u: Tensor, columns: Tensor) -> Tensor:
         return self._predict(self._own(z), adjacency, u, columns)
+
+    def along(self, adjacency: Tensor) -> tuple[Abduction, list[Prediction]]:
+        """As every SCM's: what reads which causes is settled beforehand."""
+        families, start, noise_of, places = self._families(), self.size, list[_Part](), list[int]()
+        for family in families:
+            own = torch.arange(len(family.columns), device=family.columns.device)
+            noise_of.append(_Part(family, own, family.columns, self._reader(adjacency, family.columns).double()))
+            places.append(start)
+            start += len(own) * (family.width - 1)
+
+        def abduct(z: Tensor) -> Tensor:
+            z = z.double()
+            found = [part.family.noise(part.read(z), z[:, part.at], part.own) for part in noise_of]
+            return self._joined(found, z)
+
+        def predict(parts: list[tuple[int, _Part]]) -> Prediction:
+            def of(z: Tensor, u: Tensor) -> Tensor:
+                for start, part in parts:
+                    more, n = part.family.width - 1, len(part.family.columns)
+                    noise = u[:, part.at, None]
+                    if more:
+                        rest = u[:, start : start + n * more].unflatten(1, (n, more))
+                        noise = torch.cat([noise, rest[:, part.own]], dim=-1)
+                    latent = part.family.latent(part.read(z), noise.double(), part.own)
+                    z = z.index_copy(1, part.at, latent.to(z.dtype))
+                return z
+
+            return of
+
+        steps = []
+        for columns in generations(adjacency):
+            parts = []
+            for family, place in zip(families, places, strict=True):
+                own = columns[family.columns].nonzero()[:, 0]
+                if len(own):
+                    at = family.columns[own]
+                    parts.append((place, _Part(family, own, at, self._reader(adjacency, at).double())))
+            steps.append(predict(parts))
+        return abduct, steps
 
     def inverse(self, z: Tensor, adjacency: Tensor) -> Tensor:
         return self._infer(z, adjacency, lambda family, *given: family.noise(*given))
@@ -325,7 +376,7 @@ class MixedSCM(SCM):
 
     def _joined(self, parts: list[Tensor], like: Tensor) -> Tensor:
         """Noise of every family [b, n, w] as one [b, m]: a column for each attribute, then what some have more."""
-        u = like.new_zeros(len(like), self.size)
+        u = like.new_zeros(like.shape[0], self.size)  # which an export keeps open, unlike len()
         for family, part in zip(self._families(), parts, strict=True):
             u = u.index_copy(1, family.columns, part[..., 0].to(u.dtype))
         return torch.cat([u, *(part[..., 1:].flatten(1).to(u.dtype) for part in parts)], dim=1)
