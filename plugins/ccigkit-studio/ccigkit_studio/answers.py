@@ -36,6 +36,7 @@ from ccigkit.show.sheet import caption
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit_studio import schema
 from ccigkit_studio.guard import UPLOAD
+from ccigkit_studio.pages import Page, pages
 from ccigkit_studio.pictures import Kept, Picture, decoded, inline
 
 UPLOADS, CODES, GRAPHS = 64, 256, 8  # kept in memory; a picture of 64 pixels with its codes takes about 150 kB
@@ -93,6 +94,11 @@ class Studio:
             self.codes.clear()
             self.graphs.clear()
         return self.loaded
+
+    @cached_property
+    def pages(self) -> dict[str, Page]:
+        """The pages that plugins bring, by title."""
+        return pages()
 
     @cached_property
     def data(self) -> DataModule | None:
@@ -156,6 +162,7 @@ class Studio:
             table=data is not None,
             step=next((entry["step"] for entry in reversed(self.run.read_log())), None),
             note=self.note,
+            pages=list(self.pages),
         )
 
     def explained(self, graph: CausalGraph) -> CausalGraph:

@@ -15,6 +15,7 @@ from ccigkit.errors import UserError
 from ccigkit_studio import schema
 from ccigkit_studio.answers import MissingError, Studio
 from ccigkit_studio.guard import Guard, RefusedError
+from ccigkit_studio.pages import POLICY, whole
 from ccigkit_studio.queue import BusyError, Queue
 
 WAITING = 24  # questions at work or waiting
@@ -136,6 +137,16 @@ def create_app(studio: Studio, *, names: Iterable[str] = (), waiting: int = WAIT
     async def training_samples(step: Annotated[int, Path(ge=0, lt=10**9)]) -> Response:
         """The sample picture of a step, as PNG."""
         return Response(await ask(lambda: studio.sample_file(step)), media_type="image/png")
+
+    @app.get("/pages/{number}", include_in_schema=False)
+    async def page(number: Annotated[int, Path(ge=0, lt=1000)]) -> Response:
+        titles = list(studio.pages)
+        if number >= len(titles):
+            raise MissingError(f"there is no page {number}")
+        title = titles[number]
+        content = await ask(lambda: whole(title, studio.pages[title], studio.model))
+        policy = {"content-security-policy": POLICY}
+        return Response(content, media_type="text/html; charset=utf-8", headers=policy)
 
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, served(name, kind), include_in_schema=False, methods=["GET"])

@@ -138,6 +138,7 @@ class ModelFacts(BaseModel):
     table: bool  # whether there is a table: to condition on, and to refit a graph to
     step: int | None
     note: str = ""
+    pages: list[str] = []  # titles of what plugins bring, at /pages/NUMBER
 
 
 class Value(BaseModel):

@@ -272,3 +272,30 @@ def test_what_is_kept_is_bounded(run: Path, picture: Pictures) -> None:
         studio.graphs.put(str(n), object())  # type: ignore[arg-type]
     assert len(studio.graphs.things) == GRAPHS
     assert png(torch.zeros(1, 4, 4)).startswith(b"\x89PNG"), "grey pictures, too"
+
+
+def test_plugins_bring_pages_and_a_broken_one_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from ccigkit_studio import pages
+
+    def names(model: CausalImageModel) -> str:
+        return f"<p>{', '.join(model.attributes.names)}</p>"
+
+    def fails(model: CausalImageModel) -> str:
+        raise ValueError("<none>")
+
+    def broken() -> Any:
+        raise KeyError("page")
+
+    mine = SimpleNamespace(ccigkit_studio_pages=lambda: [{"Names": names, "Fails": fails}])
+    theirs = SimpleNamespace(ccigkit_studio_pages=broken)
+    plugins = [SimpleNamespace(name=n, hooks=h) for n, h in (("theirs", theirs), ("mine", mine), ("none", None))]
+    monkeypatch.setattr(pages, "load_plugins", lambda: plugins)
+    with TestClient(create_app(Studio(run)), base_url="http://localhost") as client:
+        with pytest.warns(UserWarning, match="the pages of plugin 'theirs' are left out: KeyError"):
+            assert client.get("/api/model").json()["pages"] == ["Names", "Fails"]
+        assert "<p>angle, light, length, position</p>" in client.get("/pages/0").text
+        assert "This page failed: ValueError: &lt;none&gt;" in client.get("/pages/1").text
+        assert client.get("/pages/2").status_code == 404
+        assert "script-src" not in client.get("/pages/0").headers["content-security-policy"]

@@ -464,6 +464,8 @@ async function begin() {
   document.title = `${model.name} · ccigkit studio`;
   $("model-name").textContent = model.name;
   $("model-facts").textContent = `${model.attributes.length} attributes, ${model.graph.edges.length} edges, pictures of ${model.width} × ${model.height}${model.note ? `; ${model.note}` : ""}`;
+  $("pages").hidden = !model.pages.length;
+  $("pages").replaceChildren(...model.pages.map((title, number) => make("a", { href: `pages/${number}`, textContent: title })));
   $("attributes").replaceChildren(...model.attributes.map(build));
   const options = () => model.attributes.map(({ name }) => make("option", { value: name, textContent: words(name) }));
   for (const id of ["along-name", "add-cause", "add-effect"]) $(id).replaceChildren(...options());
