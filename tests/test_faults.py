@@ -668,7 +668,7 @@ def test_a_fault_of_the_disk_at_the_last_moment_keeps_the_checkpoint(
 
 
 def test_a_signal_before_the_first_step_exits_with_75_and_a_word(tmp_path: Path) -> None:
-    """A process is asked to stop while it prepares, in several places; the same command then trains as ever."""
+    """A process is asked to stop in several places while it prepares; the same command then trains."""
     words = ("train", "--data", "pendulum", *TINY, "structure.name=known", "train.steps=2", "--run", tmp_path / "run")
     held = "from ccigkit.commands import train as t\nimport os, signal, sys\n"
     for place in ("learn_graph", "assemble"):

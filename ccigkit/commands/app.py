@@ -213,6 +213,20 @@ def graph(
 
 
 @app.command()
+def grid(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to combine, under [grid].")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/FILE.")] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="How many trainings at a time.")] = 1,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="What starts workers: local, submitit or ray.")] = "local",
+    status: Annotated[bool, typer.Option("--status", help="Show how far it is, and stop.")] = False,
+) -> None:
+    """Train every combination of a file, or go on with it, and compare them."""
+    from ccigkit.commands.grid import grid as train_grid
+
+    train_grid(file, out or Path("runs") / file.stem, engine, workers, _console(), status=status)
+
+
+@app.command()
 def sample(
     run: RunFolder,
     do: Do = None,
