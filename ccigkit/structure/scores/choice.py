@@ -26,7 +26,7 @@ BY_REGRESSION: tuple[ScoreName, ...] = ("gaussian", "indicators", "spline")  # o
 ENOUGH = 100  # rows in which nothing was set, from which on they alone tell which score suits
 DENSE = 4  # edges per attribute beyond which searches by other scores take minutes
 CLOSE = 1e-3  # nats that count as none
-WORK = 50_000_000  # rows times squared labels, the lowest of each attribute apart, beyond which `mdl` takes minutes
+WORK = 40_000_000  # rows times squared labels up to which mdl comes into question; more take minutes
 WHY: dict[ScoreName, str] = {"mdl": "labels may act together or add up", "qnml": "labels may act together"}
 
 
@@ -133,9 +133,9 @@ def suited(table: Table, penalty: float) -> tuple[ScoreName, ...]:
     """The one or two scores that come into question for a table; the second where it explains the attributes better."""
     kinds = {attribute.kind for attribute in table.attributes}
     if len(hard_labels(table)) == len(table.names):
-        if len(table.values) * table.values.max(axis=0).sum() ** 2 <= WORK:
-            return ("mdl",)
-        return ("qnml",) if "categorical" in kinds else ("gaussian", "qnml")
+        if "categorical" in kinds:
+            return ("qnml",)  # by mdl a real table, of proteins, had far more edges than are known
+        return ("mdl",) if table.values.size * len(table.names) <= WORK else ("gaussian", "qnml")
     straight: ScoreName = "indicators" if "categorical" in kinds else "gaussian"
     if hard_labels(table):
         return (straight,)  # graphs by splines beside labels were judged better that were far from the truth

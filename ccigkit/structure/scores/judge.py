@@ -56,7 +56,7 @@ class LabelJudge(Judge):
         """Whether a table explains some attribute better than a regression on its causes in a graph [d, d]."""
         families = [(target, tuple(np.flatnonzero(column).tolist())) for target, column in enumerate(graph.T)]
         return any(
-            self.model.local(target, causes) == self.tables.local(target, causes)
+            self.model.local(target, causes) == self.tables.local(target, causes) - self.model.naming(len(causes))
             for target, causes in families
             if len(causes) > 1
         )
