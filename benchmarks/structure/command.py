@@ -81,4 +81,11 @@ def main() -> None:
     given.page.parent.mkdir(parents=True, exist_ok=True)
     picture = given.page.parent / "images" / f"{given.page.stem}.png"
     given.page.write_text(page(records, picture.relative_to(given.page.parent)))
-    plot(records, picture)
+    panels = {
+        (method, cell)
+        for each in CLAIMS.values()
+        if each.shown == "cells"
+        for cell in each.cells
+        for method in each.methods
+    }
+    plot([r for r in records if (r["method"], r["cell"]) in panels], picture)

@@ -52,8 +52,8 @@ def page(records: Sequence[Record], picture: Path) -> str:
 
 def regrets(claims: Iterable[Claim], records: Sequence[Record]) -> Iterator[str]:
     """One line per cell: auto, the least SHD of its scores, and how much more auto has."""
-    heads = ("table", "seeds", "SHD", "class", "least SHD of its scores", "regret", "CPU s")
-    yield from ("## Regret of auto", "", "| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1))
+    heads = ("table", "scores run", "seeds", "SHD", "class", "least SHD of its scores", "regret", "CPU s")
+    yield from ("## Regret of auto", "", "| " + " | ".join(heads) + " |", "|---|---|" + "--:|" * (len(heads) - 2))
     for claim in claims:
         for cell in claim.cells:
             mine = [r for r in records if r["cell"] == cell]
@@ -63,7 +63,12 @@ def regrets(claims: Iterable[Claim], records: Sequence[Record]) -> Iterator[str]
                 least = [{"shd": r["shd"] - found[r["seed"]]} for r in done]
                 figures = (spread(done, "shd", "g"), spread(done, "of_class", "g"), spread(least, "shd", "g"))
                 of = spread([{"regret": value} for value in found.values()], "regret", "g")
-                yield f"| {cell} | {len(done)} | " + " | ".join((*figures, of, spread(done, "cpu", ".2g"))) + " |"
+                run = sorted({r["method"].removeprefix(OWN) for r in mine if r["method"].startswith(OWN)})
+                yield (
+                    f"| {cell} | {', '.join(run)} | {len(done)} | "
+                    + " | ".join((*figures, of, spread(done, "cpu", ".2g")))
+                    + " |"
+                )
 
 
 def regret(records: Iterable[Record]) -> dict[int, int]:
