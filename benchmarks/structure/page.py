@@ -41,7 +41,7 @@ def page(records: Sequence[Record], picture: Path) -> str:
     lines += [*regrets([claim for claim in CLAIMS.values() if claim.shown == "regret"], records), ""]
     for claim in CLAIMS.values():
         if claim.shown == "classes":
-            lines += [f"## {claim.title}" if line == claim.title else line for line in summary(records, [claim])]
+            lines += [*(f"## {claim.title}" if line == claim.title else line for line in summary(records, [claim])), ""]
         for cell in claim.cells if claim.shown == "cells" else ():
             all_of = [r for r in records if r["cell"] == cell]
             mine = [r for r in all_of if r["method"] in claim.methods]
