@@ -161,7 +161,7 @@ CLAIMS = {
         shown="classes",
     ),
     "field-held-out": Claim(
-        "Known networks, first looked at when the learners were done",
+        "Known networks, looked at last",
         tuple(f"{name}-n5000" for name in HELD_OUT),
         OURS_ON_NETWORKS,
         PEERS_ON_NETWORKS,
