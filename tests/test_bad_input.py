@@ -19,6 +19,8 @@ from ccigkit import files
 from ccigkit.commands.run import Run
 from ccigkit.errors import CheckpointError, UserError
 from ccigkit.model import load_model, save_model
+from ccigkit.model.files import read_model
+from ccigkit.model.tensors import write_tensors
 from tests.celeba_folder import image_name, write_celeba
 from tests.helpers import TINY, ccigkit
 
@@ -340,7 +342,10 @@ def test_a_damaged_model_is_named(run: Path, cut: Callable[[bytes], bytes]) -> N
 def test_a_model_whose_plugin_is_gone_says_which(run: Path) -> None:
     model = load_model(run)
     parts = {**LATENT_OF_SCM, "encoder": {"name": "dcgan", "width": 8}, "generator": {"name": "dcgan", "width": 8}}
-    save_model(model, run, {**parts, "scm": {"name": "theirs"}})
+    save_model(model, run, parts)
+    content, tensors = read_model(run / "model.safetensors")
+    content["components"]["scm"] = {"name": "theirs"}  # of a plugin that did not say which
+    write_tensors(run / "model.safetensors", tensors, content)
     assert "unknown scm 'theirs'" in ccigkit("sample", run).refusal()
     save_model(model, run, {**parts, "encoder": {"name": "dcgan", "width": 16}})
     assert "does not fit the encoder 'dcgan'" in ccigkit("sample", run).refusal()

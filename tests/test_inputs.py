@@ -120,7 +120,7 @@ def test_an_older_file_has_its_categories_on_a_line(tmp_path: Path) -> None:
 def test_a_table_says_that_the_order_counts(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("grade,size\n" + "".join(f"{i % 4 + 1},{i * i % 7 + i / 10}\n" for i in range(40)))
-    for kinds, unordered in (({}, True), ({"grade": "ordered"}, False)):
+    for kinds, unordered in (({}, False), ({"grade": "ordered"}, False), ({"grade": "categorical"}, True)):
         grade = read_table(path, kinds=kinds).attributes[0]  # type: ignore[arg-type]
         assert (grade.kind, grade.categories, grade.unordered) == ("categorical", tuple("1234"), unordered)
     with pytest.raises(ConfigError, match="'binary', 'categorical', 'continuous' or 'ordered'"):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_there_is_a_skeleton_of_every_kind() -> None:
 def test_the_tests_of_every_kind_pass(written: Path) -> None:
     packages = sorted(written.glob("ccigkit-*"))
     assert len(packages) == len(kinds())
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib"]
     path = os.pathsep.join(map(str, packages))
     tests = [str(test) for package in packages for test in (package / "tests").glob("test_*.py")]
     done = subprocess.run(
@@ -65,8 +66,9 @@ def test_it_is_formatted_as_this_house_is(written: Path) -> None:
 def test_installed_by_pip_it_is_there_and_gone_with_it(written: Path, tmp_path: Path) -> None:
     """Into a clean folder, with the build back end that its pyproject names; skipped where that cannot be had."""
     target, package = tmp_path / "target", written / "ccigkit-my-scm"
-    words = ["--quiet", "--no-deps", "--disable-pip-version-check", "--target", str(target), str(package)]
-    done = subprocess.run([sys.executable, "-m", "pip", "install", *words], capture_output=True, text=True, check=False)
+    pip = [sys.executable, "-m", "pip", "install"] if find_spec("pip") else ["uv", "pip", "install"]
+    words = ["--quiet", "--no-deps", "--target", str(target), str(package)]
+    done = subprocess.run([*pip, *words], capture_output=True, text=True, check=False)
     if done.returncode and "hatchling" in done.stderr:
         pytest.skip("no build back end can be had here")
     assert done.returncode == 0, done.stderr

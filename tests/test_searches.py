@@ -105,7 +105,7 @@ def test_auto_says_what_it_took_and_why() -> None:
     lines = "straight lines explain the attributes as well as curves would"
     assert straight.notes[0] == f"auto took boss, score gaussian: {lines}"
     labels = Auto(tuple("abcdef")).learn(table_of_labels(), Knowledge())
-    assert labels.notes[0].endswith("score qnml: its graph explains the attributes as well as that of logistic")
+    assert labels.notes[0] == "auto took boss, score mdl: labels may act together or add up"
     tied = Auto(pendulum().names).learn(pendulum(through=True), PENDULUM_TIERS)
     assert tied.notes[0].endswith("score gaussian: its graph explains the attributes as well as that of spline")
     mixed = Auto(tuple("xyb")).learn(collider("continuous"), Knowledge())

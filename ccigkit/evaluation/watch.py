@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -42,17 +44,22 @@ class Watch:
     best: ClassVar[str] = "held-out.distance"
 
     def __init__(self, data: DataModule, log: Iterable[Mapping[str, Any]] = ()) -> None:
-        images = data.load("test").images
-        chosen = torch.linspace(0, len(images) - 1, min(MOST, len(images))).round().long()
-        self.real = to_float(images[chosen])
-        small = thumbnails(self.real)
-        self.spread = small.std(dim=0).clamp(min=1e-3)
-        self.small, self.real_grid = small / self.spread, grid_energy(self.real)
-        self.average = psnr(self.real, to_float(data.load("train").images[:MOST]).mean(dim=0, keepdim=True))
+        self.data = data
         self.least, self._said = math.inf, set[str]()
         for entry in log:  # what was said before is not said again
             if self.best in entry:
                 list(self.remarks(entry["step"], entry))
+
+    @cached_property
+    def real(self) -> HeldOut:
+        """The held-out images, read at the first look: training from streamed shards may end before any is needed."""
+        images = self.data.load("test").images
+        return HeldOut(to_float(images[torch.linspace(0, len(images) - 1, min(MOST, len(images))).round().long()]))
+
+    @property
+    def average(self) -> float:
+        """How near the mean of the held-out images comes to each of them, in decibels."""
+        return psnr(self.real.images, self.real.images.mean(dim=0, keepdim=True))
 
     def look(self, model: CausalImageModel) -> dict[str, float]:
         """What a model's pictures are like now."""
@@ -61,12 +68,13 @@ class Watch:
             return self._look(model, device)
 
     def _look(self, model: CausalImageModel, device: torch.device) -> dict[str, float]:
-        again = torch.cat([model.reconstruct(some.to(device)).cpu() for some in self.real.split(BATCH)])
-        new = torch.cat([model.sample(len(some), seed=k).cpu() for k, some in enumerate(self.real.split(BATCH))])
+        real = self.real
+        again = torch.cat([model.reconstruct(some.to(device)).cpu() for some in real.images.split(BATCH)])
+        new = torch.cat([model.sample(len(some), seed=k).cpu() for k, some in enumerate(real.images.split(BATCH))])
         return {
-            "held-out.psnr": psnr(self.real, again),
-            "held-out.distance": frechet(thumbnails(new) / self.spread, self.small) / self.small.shape[1],
-            "held-out.grid": grid_energy(new) / max(self.real_grid, 1e-9),
+            "held-out.psnr": psnr(real.images, again),
+            "held-out.distance": real.distance(new),
+            "held-out.grid": grid_energy(new) / max(grid_energy(real.images), 1e-9),
         }
 
     def remarks(self, step: int, looks: Mapping[str, Any]) -> Iterator[str]:
@@ -89,6 +97,19 @@ class Watch:
         if about not in self._said:
             self._said.add(about)
             yield sentence
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Images [n, c, h, w] in [-1, 1] that new ones are held against."""
+
+    images: Tensor
+
+    def distance(self, images: Tensor) -> float:
+        """The Fréchet distance of images [m, c, h, w] to these, between thumbnails, for each pixel in its variances."""
+        real = thumbnails(self.images)
+        spread = real.std(dim=0).clamp(min=1e-3)
+        return frechet(thumbnails(images) / spread, real / spread) / real.shape[1]
 
 
 def thumbnails(images: Tensor) -> Tensor:
