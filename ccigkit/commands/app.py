@@ -88,7 +88,7 @@ Plugins = Annotated[
         help="Run this file, whose components can then be chosen by name; repeatable.",
     ),
 ]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a folder of ccigkit graph --fit.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run, a folder of ccigkit graph --fit, or demo.")]
 OPEN = {"ignore_unknown_options": True}  # flags of kinds that are not listed here come with the settings
 BUSY = 0.5  # processes at work in the last minute, on average, that are not this one
 SETTING = re.compile(r"[\w-]+\.\w+=")  # what is KIND.OPTION=VALUE where a file or a folder could stand too
@@ -247,7 +247,10 @@ def sample(
 @app.command()
 def counterfactual(
     run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images, or one table of rows.")],
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Images, or one table of rows; otherwise the model's example."),
+    ] = None,
     do: Do = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the pictures.")] = Path(),
     resize: Annotated[bool, typer.Option(help="Cut and resize images of another size to the model's.")] = True,
@@ -267,7 +270,7 @@ def counterfactual(
     from ccigkit.commands.ask import counterfactual as answer
 
     question = Question(run, do or [], out, table, seed, clip)
-    answer(question, images, _console(), resize=resize, detail=detail, probability=probability)
+    answer(question, images or (), _console(), resize=resize, detail=detail, probability=probability)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from ccigkit.data.files.rows import read_rows, write_rows
 from ccigkit.errors import ConfigError
 from ccigkit.model.files import load
 from ccigkit.model.model import CausalImageModel
+from ccigkit.model.place import example
 from ccigkit.names import in_file_name, labels
 from ccigkit.pixels import read_image
 from ccigkit.show.images import save_image
@@ -71,7 +72,10 @@ def counterfactual(
     detail: bool = True,
     probability: bool = False,
 ) -> None:
-    """Show images, or the rows of a table, as they would have been under an intervention."""
+    """Show images, or the rows of a table, as they would have been under an intervention.
+
+    Without files it is the example that lies beside the model.
+    """
     model = load(question.folder)
     if not question.do:
         raise ConfigError(f"say what to change, for example --do {model.attributes.names[0]}=1")
@@ -80,6 +84,7 @@ def counterfactual(
         return
     if probability:
         raise ConfigError(f"--probability is of a table's rows, and {question.folder} holds a model of images")
+    files = files or [_example(question.folder, console)]
     read = [read_image(file, model, resize=resize) for file in files]  # all, before anything is written
     do, asked = question.about(model.attributes)
     seen = [model.abduct(image) for image in read]
@@ -106,6 +111,19 @@ def effects(folder: Path, rows: Path | None, cause: str, effect: str, seed: int,
     given = read_rows(rows, model.attributes)[1] if rows else model.sample(DRAWN, seed=seed)
     found = model.effects(given, cause, effect, seed=seed)
     console.print(effects_table(found, cause, effect))
+
+
+def _example(folder: Path, console: Console) -> Path:
+    """The picture that comes with a model, for who names none.
+
+    Raises:
+        ConfigError: where none comes with it.
+    """
+    picture = example(folder)
+    if picture is None:
+        raise ConfigError(f"no example comes with {folder}: name a picture, ccigkit counterfactual {folder} PICTURE")
+    say(console, f"the example that comes with {folder}: {picture}", soft_wrap=True)
+    return picture
 
 
 def _answer_rows(

@@ -60,6 +60,8 @@ def list_components(kind: str | None, console: Console) -> None:
     if kind is None:
         console.print(facts_table(recipes(), "recipes"))
         console.print(facts_table(known_by_name(), "knowledge: knowledge.named=NAME"))
+        if models := found.ask("ccigkit_models", "models"):
+            console.print(facts_table({name: str(folder) for name, folder in models.items()}, "models: NAME for RUN"))
         here = {plugin.name for plugin in found.plugins} | set(found.broken)
         if missing := {f"ccigkit-{k.name}": f"{k.what}; {k.install}" for k in KNOWN if k.name not in here}:
             console.print(facts_table(missing, "plugins that are not installed"))

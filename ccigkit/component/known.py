@@ -14,12 +14,14 @@ class Known:
         what: what it brings, in a line.
         components: the components that it brings, as (kind, name).
         commands: the commands that it brings.
+        models: the models that it brings.
     """
 
     name: str
     what: str
     components: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def install(self) -> str:
@@ -33,6 +35,7 @@ class Known:
 
 
 KNOWN = (
+    Known("demo", "a small model of drawn faces to begin with: ccigkit sample demo", models=("demo",)),
     Known("lingam", "the structure learner lingam, for noise that is not normal", (("structure", "lingam"),)),
-    Known("studio", "a page to play with: ccigkit studio RUN", commands=("studio",)),
+    Known("studio", "a page to play with: ccigkit studio", commands=("studio",)),
 )

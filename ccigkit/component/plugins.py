@@ -50,6 +50,14 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec
+    def ccigkit_models(self) -> Mapping[str, str | Path]:
+        """The folders of trained models, by the name that stands for the folder in commands and `ccigkit.load`.
+
+        A picture to try, `example.png`, may lie beside a model.
+        """
+        raise NotImplementedError
+
+    @hookspec
     def ccigkit_report_sections(self, name: str, model: Any, data: Any) -> Mapping[str, str]:
         """Sections of the page that `ccigkit evaluate --html` writes, {heading: HTML}, for one model.
 

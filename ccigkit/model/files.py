@@ -19,8 +19,8 @@ from ccigkit.component.plugins import BUILTIN
 from ccigkit.component.registry import Assembly, Choice, need_plugin, registry
 from ccigkit.errors import CheckpointError, ConfigError
 from ccigkit.files import write_json
-from ccigkit.hub import PREFIX, fetch
 from ccigkit.model.model import CausalImageModel
+from ccigkit.model.place import located
 from ccigkit.model.tensors import digest, read_tensors, write_tensors
 
 FORMAT = 1
@@ -130,18 +130,18 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> CausalModel 
     """Read what `save_model` wrote, a model of images or of a table.
 
     Args:
-        folder: a run, what `ccigkit graph --fit` wrote, where `save_model` did, or "hub:USER/NAME" (see `ccigkit.hub`).
+        folder: a run, what `ccigkit graph --fit` wrote, where `save_model` did, the name of a model that is installed
+            ("demo", of ccigkit-demo), or "hub:USER/NAME" (see `ccigkit.hub`).
         device: where the model is to be.
 
     Raises:
         CheckpointError: where the folder holds no model, or a damaged one.
         ConfigError: where a component's plugin is not there, naming it with its version.
     """
-    if str(folder).startswith(PREFIX):
-        folder = fetch(str(folder))
-    path = Path(folder) / "model.safetensors"
+    folder = located(folder)
+    path = folder / "model.safetensors"
     content, tensors = read_model(path)
-    _need_plugins(content, Path(folder))
+    _need_plugins(content, folder)
     described = content["attributes"]
     attributes = Attributes.from_json(_on_a_line(described) if "image_shape" in content else described)
     edges = [(cause, effect, w) for cause, effect, w in content["edges"]]

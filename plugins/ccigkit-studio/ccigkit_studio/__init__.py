@@ -12,10 +12,13 @@ import ccigkit
 
 ccigkit_api = 1
 PORT = 8765
+DEMO = Path("demo")  # the model to begin with, where ccigkit-demo is installed
 
 
 def studio(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, one that is still training too.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="[RUN]", help="A run, one that is still training too; otherwise ccigkit-demo's.")
+    ] = DEMO,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen; 0 for any free.")] = PORT,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen to other machines, too.")] = "127.0.0.1",
     name: Annotated[

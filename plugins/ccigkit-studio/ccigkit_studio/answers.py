@@ -30,6 +30,7 @@ from ccigkit.metrics.protocol.questions import as_drawn
 from ccigkit.model import Codes as ModelCodes
 from ccigkit.model import load_model
 from ccigkit.model.detail import keep_detail
+from ccigkit.model.place import located
 from ccigkit.names import elided
 from ccigkit.show.layout import layered
 from ccigkit.show.sheet import caption
@@ -60,15 +61,16 @@ class Studio:
     """A run, asked by many at once: it keeps pictures and edited graphs for a while, and writes nothing.
 
     Args:
-        folder: the run; its model is read again after every checkpoint.
+        where: the run, whose model is read again after every checkpoint, or the name of a model that is installed.
         device: where the model is to be.
 
     Raises:
         CheckpointError: where the folder holds neither a run nor a model.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.folder, self.run, self.device = folder, Run(folder), device
+    def __init__(self, where: Path, device: str = "cpu") -> None:
+        self.where, self.folder, self.device = where, (folder := located(where)), device
+        self.run = Run(folder)
         self.version, self.stamp = 0, 0.0
         self.uploads = Kept[str, Picture](UPLOADS)
         self.codes = Kept[tuple[str, str | None], ModelCodes](CODES)
@@ -137,8 +139,8 @@ class Studio:
         model, data = self.model, self.data
         channels, height, width = model.image_shape
         return schema.ModelFacts(
-            name=self.folder.resolve().name,
-            run=str(self.folder),
+            name=self.where.resolve().name,
+            run=str(self.where),
             version=self.version,
             attributes=[
                 schema.AttributeFacts(
@@ -379,7 +381,7 @@ class Studio:
 
     def command(self, asked: schema.Question) -> str:
         """The command line that gives the same answer, of the model's own graph."""
-        words = ["ccigkit", "counterfactual", str(self.folder), "picture.png"]
+        words = ["ccigkit", "counterfactual", str(self.where), "picture.png"]
         words += [word for setting in asked.do for word in ("--do", setting)]
         words += [] if asked.detail else ["--no-detail"]
         words += ["--seed", str(asked.seed)] if asked.seed else []
@@ -411,7 +413,7 @@ class Studio:
         lines = [
             "import ccigkit",
             *(imports if graph else []),
-            f"model = ccigkit.load({str(self.folder)!r})",
+            f"model = ccigkit.load({str(self.where)!r})",
             *(refit if graph else []),
             'image = ccigkit.read_image("picture.png", model)',
             f"answer = model.counterfactual(image, do={{{do}}}{more})",
