@@ -16,6 +16,7 @@ from ccigkit.hub import HubError, repository
 from tests.helpers import TINY
 from tests.helpers import ccigkit as command
 from tests.hub_server import Hub, serving
+from tests.test_place import PLUGIN as BRINGS
 from tests.test_plugin_file import SOURCE
 
 pytest.importorskip("huggingface_hub")
@@ -48,6 +49,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics = [{"metric": "truth", "options": {}, "rows": rows}, {"metric": "cdm", "skipped": "no reason"}]
     (folder / "run" / "evaluation.json").write_text(json.dumps({"evaluations": [{"metrics": metrics}]}))
     return folder / "run"
+
+
+def test_a_model_that_a_plugin_brings_can_be_sent_by_its_name(hub: Hub, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "brings.py").write_text(dedent(BRINGS).format(answer={"mine": str(run)}))
+    sent = command("push", "--plugin", tmp_path / "brings.py", "mine", "somebody/mine")
+    registry.cache_clear()
+    assert sent.code == 0, sent.err
+    assert hub.files["somebody/mine"]["model.safetensors"] == (run / "model.safetensors").read_bytes()
 
 
 def test_what_is_sent_comes_back_byte_for_byte(hub: Hub, run: Path, tmp_path: Path) -> None:

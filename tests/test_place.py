@@ -100,9 +100,7 @@ def test_a_model_whose_plugin_is_known_but_not_installed_is_answered_with_the_li
         said = command(*words).refusal()
         assert said == f"no folder demo holds a model here, and none is installed: {demo.remedy}"
     monkeypatch.setitem(found.broken, "demo", "ValueError: of old")
-    with pytest.raises(
-        ConfigError, match=r"pip install ./plugins/ccigkit-demo \(plugin 'demo' was set aside: Value"
-    ):
+    with pytest.raises(ConfigError, match=r"pip install ./plugins/ccigkit-demo \(plugin 'demo' was set aside: Value"):
         located("demo")
 
 

@@ -20,6 +20,7 @@ from ccigkit.errors import ConfigError
 from ccigkit.files import writing
 from ccigkit.hub import NEEDED, TOLD, endpoint, fetch, library, repository
 from ccigkit.model.files import load
+from ccigkit.model.place import located
 from ccigkit.names import one_line
 from ccigkit.show.terminal import say
 
@@ -44,7 +45,7 @@ def push(folder: Path, where: str, console: Console, *, public: bool = False) ->
         raise ConfigError(f"{where} names a revision; a push makes a new one")
     load(folder)  # refuses what is damaged
     with TemporaryDirectory() as staged:
-        stage(Run(folder), name, Path(staged))
+        stage(Run(located(folder)), name, Path(staged))
         with library(), console.status(f"sending {folder} to {name}"):
             from huggingface_hub import HfApi
 

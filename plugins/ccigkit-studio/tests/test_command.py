@@ -11,7 +11,11 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import ccigkit_studio
+import pytest
 from ccigkit_studio import studio
+
+from ccigkit.component.registry import registry
+from ccigkit.errors import ConfigError
 
 CCIGKIT = (sys.executable, "-m", "ccigkit")
 
@@ -27,6 +31,22 @@ def test_what_is_no_run_is_refused_in_a_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"ccigkit: {tmp_path} holds neither a run nor a model")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_a_run_it_opens_the_model_to_begin_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("ccigkit_studio.server.serve", lambda run, **_: opened.append(run))
+    studio()
+    assert opened == [Path("demo")]
+
+
+def test_without_a_run_and_that_model_it_names_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry(), "plugins", [p for p in registry().plugins if p.name != "demo"])
+    with pytest.raises(ConfigError, match=r"pip install \./plugins/ccigkit-demo"):
+        studio()
 
 
 def test_it_serves_a_run_until_it_is_stopped_and_refuses_a_port_that_is_taken(run: Path) -> None:
