@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,15 +87,18 @@ class Training:
         """
         self._set_rates()
         terms: dict[str, Tensor] = {}
-        with self._same_statistics():
-            for phase in self.phases:
-                if self.step_number % phase.every == 0:
-                    terms.update(self._play(phase, batch))
+        before = [(tensor, tensor._version) for tensor in self._statistics()]
+        for phase in self.phases:
+            if self.step_number % phase.every == 0:
+                terms.update(self._play(phase, batch))
+        pairs = zip(self._statistics(), before, strict=True)
+        changed = [now for now, (was, version) in pairs if now is not was or now._version != version]
+        numbers = _numbers(terms, self.team, changed)
         self.step_number += 1
         self.objective.between(self.step_number)
         for part, average in self.averages.items():
             average.update_parameters(self.parts[part])
-        return _numbers(terms, self.team)
+        return numbers
 
     def _play(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         begun = random_state(self.device)
@@ -150,18 +153,11 @@ class Training:
         self.team.average(gradients)
         return spoiled or self._not_finite(phase, {})
 
-    @contextmanager
-    def _same_statistics(self) -> Iterator[None]:
-        """Average over all processes the running statistics that change meanwhile: every process sees its share."""
-
-        def statistics() -> list[Tensor]:
-            return [b for module in self.parts.values() for b in module.buffers() if b.is_floating_point()]
-
-        before = [(tensor, tensor._version) for tensor in statistics()] if self.team.count > 1 else []
-        yield
-        if before:
-            pairs = zip(statistics(), before, strict=True)
-            self.team.average([now for now, (was, version) in pairs if now is not was or now._version != version])
+    def _statistics(self) -> list[Tensor]:
+        """The running statistics, which every process follows on its share of the batch."""
+        if self.team.count == 1:
+            return []
+        return [b for module in self.parts.values() for b in module.buffers() if b.is_floating_point()]
 
     @contextmanager
     def _only(self, updates: tuple[str, ...]) -> Iterator[None]:
@@ -229,10 +225,13 @@ class Training:
             ) from None
 
 
-def _numbers(terms: Mapping[str, Tensor], team: Team = ALONE) -> dict[str, float]:
-    """Scalars, brought from their device at once: of several processes, their means."""
+def _numbers(terms: Mapping[str, Tensor], team: Team = ALONE, statistics: Sequence[Tensor] = ()) -> dict[str, float]:
+    """Scalars, brought from their device at once.
+
+    Of several processes, their means; with them, in one exchange, the means of statistics, in their place.
+    """
     if not terms:
         return {}
     values = torch.stack([term.detach().float() for term in terms.values()])
-    team.average([values])
+    team.average([values, *statistics])
     return dict(zip(terms, values.tolist(), strict=True))
