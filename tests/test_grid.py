@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ccigkit.commands.grid import Trial, configurations, counted, lay_out, on_ray, on_submitit, trials, work
+from ccigkit.causal.attributes import Attribute, Table
+from ccigkit.causal.evidence import Evidence
+from ccigkit.causal.graph import CausalGraph, Knowledge
+from ccigkit.commands.grid import configurations, counted, lay_out, on_ray, on_submitit, work
+from ccigkit.commands.run import Run
+from ccigkit.commands.trial import Trial, trials
 from ccigkit.errors import ConfigError
+from ccigkit.structure.kept import kept_graph, key_of
 from tests.helpers import ccigkit, environment
 
 GRID = """
@@ -133,6 +142,72 @@ def test_the_command_trains_a_grid_and_goes_on_with_it(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     assert ccigkit("grid", file, "--out", folder).code == 0
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def test_trials_learn_a_graph_once_and_are_measured_together(tmp_path: Path) -> None:
+    file, folder = tmp_path / "g.toml", tmp_path / "out"
+    learned = SMALL.replace('"known"', '"notears"').replace("steps = 2", 'steps = 2\nschedule = "freeze"')
+    asked = '[evaluate]\nmetrics = ["graph", "composition"]\ndevice = "cpu"\n'
+    file.write_text(learned.replace("[grid]", '[grid]\n"structure.l1" = [0.01, 0.2]') + asked)
+    done = ccigkit("grid", file, "--out", folder, "--workers", 2)
+    assert done.code == 0, done.out + done.err
+    graphs = {trial.name: (trial.run / "graph.toml").read_text() for trial in trials(folder)}
+    assert len(graphs) == 4
+    assert len(set(graphs.values())) == 2, "the seed of a training is nothing that a learner reads; its options are"
+    assert len(list((folder / "graphs").glob("*.json"))) == 2
+    written = json.loads((folder / "results.json").read_text())
+    assert len(written["evaluations"]) == 4
+    assert [len(group["runs"]) for group in written["means over seeds"]] == [2, 2]
+    assert (folder / "report.html").is_file()
+
+
+def test_a_shared_graph_is_the_one_that_was_learned(tmp_path: Path) -> None:
+    table = Table.fit([Attribute("a", "continuous"), Attribute("b", "continuous")], [[0, 1.0], [1, 0.3], [2, 2.0]])
+    evidence = {("a", "b"): Evidence(0.1, math.inf, "knowledge")}
+    graph = CausalGraph(("a", "b"), [[0, 1 / 3], [0, 0]], ("a note",), frozenset(), evidence)
+    knowledge = Knowledge(frozenset({("a", "b")}))
+    key = key_of({"name": "pc"}, table, knowledge)
+    first, again = (kept_graph(tmp_path, key, lambda: graph) for _ in range(2))
+    assert (first, first.notes, first.evidence) == (again, again.notes, again.evidence)
+    assert (again.strengths == graph.strengths).all()
+    moved = Table.fit(table.attributes, table.values[[2, 1, 0]])
+    others = [
+        ({"name": "ges"}, table, knowledge),
+        ({"name": "pc"}, moved, knowledge),
+        ({"name": "pc"}, table, Knowledge()),
+    ]
+    assert len({key, *(key_of(*other) for other in others)}) == 4
+    (tmp_path / f"{key}.json").write_text("cut sho")
+    assert kept_graph(tmp_path, key, lambda: graph) == graph
+
+
+def test_the_training_of_a_killed_worker_saves_and_ends(tmp_path: Path) -> None:
+    file, folder = tmp_path / "g.toml", tmp_path / "out"
+    file.write_text(SMALL.replace("steps = 2", "steps = 100000").replace("[0, 1]", "[0]"))
+    lay_out(file, folder)
+    code = "import sys; from pathlib import Path; from ccigkit.commands.grid import work; work(Path(sys.argv[1]))"
+    worker = subprocess.Popen([sys.executable, "-c", code, str(folder)], env=environment())
+    (trial,) = trials(folder)
+    try:
+        wait_until(lambda: trial.step > 0)
+        assert trial.trains
+    finally:
+        worker.kill()  # it alone: its training has a process of its own
+    worker.wait()
+    wait_until(lambda: not trial.trains)
+    assert trial.state == "waiting"
+    assert "stopping: saving step" in (folder / f"{trial.name}.log").read_text()
+    saved = Run(trial.run).load_checkpoint()
+    assert saved is not None
+    assert saved["step"] >= trial.step
+
+
+def wait_until(so: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait, for a while."""
+    deadline = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("library", "engine"), [("ray", on_ray), ("submitit", on_submitit)])

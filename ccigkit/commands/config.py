@@ -20,7 +20,7 @@ from annotated_types import Ge, Lt
 from ccigkit.causal.edges import parse_edge, parse_pair
 from ccigkit.causal.graph import Knowledge
 from ccigkit.causal.named import named_knowledge, read_named
-from ccigkit.component.options import Count, Natural, Option, Role, Seed, options_of, resolve
+from ccigkit.component.options import Count, Folder, Natural, Option, Role, Seed, options_of, resolve
 from ccigkit.component.plugin_file import PluginFile
 from ccigkit.component.registry import Choice, need_plugin, registry
 from ccigkit.errors import ConfigError, one_of
@@ -53,6 +53,8 @@ class Settings:
         full_disk: seconds that training goes on while nothing can be written, as on a full disk.
         sample_every: steps between sample pictures; 0 for none.
         watch_every: steps between looks at held-out images, drawn in training.png; 0 for none.
+        graphs: a folder of learned graphs that trainings share: one of the same table, learner and knowledge is taken
+            from there; empty for none.
         track: trackers that are told the terms beside log.jsonl: tensorboard, wandb, trackio, or a plugin's.
     """
 
@@ -77,13 +79,14 @@ class Settings:
         full_disk: Annotated[float, Ge(0), Role.UPKEEP] = 1800.0,
         sample_every: Annotated[Natural, Role.UPKEEP] = 500,
         watch_every: Annotated[Natural, Role.UPKEEP] = 100,
+        graphs: Folder = "",
         track: Annotated[list[str], Role.UPKEEP] = [],  # noqa: B006  never written to
     ) -> None:
         self.steps, self.batch, self.latent, self.seed = steps, batch, latent, seed
         self.schedule, self.device, self.precision, self.ema = schedule, device, precision, ema
         self.checkpoint_every, self.sample_every, self.watch_every = checkpoint_every, sample_every, watch_every
         self.processes, self.accumulate = processes, accumulate
-        self.checkpoints, self.best, self.full_disk = checkpoints, best, full_disk
+        self.checkpoints, self.best, self.full_disk, self.graphs = checkpoints, best, full_disk, graphs
         self.track = tuple(track)
 
 

@@ -1,4 +1,4 @@
-"""The command grid: many trainings from one file, by workers that share nothing but a folder.
+"""The command grid: many trainings from one file, all combinations or a search, by workers that share but a folder.
 
 The folder is the only truth. Of each trial it has NAME.toml, the configuration, the run NAME, and once it has ended
 NAME.json, which says how. A worker claims a trial by a lock that the system drops where the worker dies, so another
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+import os
 import re
 import shlex
 import subprocess
@@ -16,109 +18,46 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
 from ccigkit.commands.config import Config, Tables, parse_settings
+from ccigkit.commands.search import Search, begin, proposed, searched
+from ccigkit.commands.trial import Trial, trials
 from ccigkit.errors import ConfigError, UserError, one_of
-from ccigkit.files import write_json, write_text
+from ccigkit.files import write_text
 from ccigkit.show.terminal import plain, say
+from ccigkit.training.interrupts import WORKER
 
 ASKED = (75, 130)  # exit codes of a training that was asked to stop
 KILLS = 3  # after which a trial is not tried again, as where it needs more memory than there is
-KEYS = ("grid", "except", "evaluate")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training of a grid, and what the folder says of it."""
-
-    folder: Path
-    name: str
-
-    @property
-    def run(self) -> Path:
-        """Its run directory."""
-        return self.folder / self.name
-
-    @property
-    def config(self) -> Path:
-        """Its configuration."""
-        return self.folder / f"{self.name}.toml"
-
-    @property
-    def ended(self) -> dict[str, Any] | None:
-        """How it ended, None where it has not: `failed` is empty where it went well."""
-        try:
-            said = json.loads((self.folder / f"{self.name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return said if isinstance(said, dict) else None
-
-    def end(self, failed: str, seconds: float) -> None:
-        """Write down how it ended."""
-        write_json(self.folder / f"{self.name}.json", {"failed": failed, "seconds": round(seconds, 1)})
-
-    @contextmanager
-    def claim(self) -> Iterator[bool]:
-        """Whether it is this worker's for now; not where another has it, or a training outlived its worker."""
-        lock = FileLock(self.folder / f".{self.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield not self.trains
-        finally:
-            lock.release()
-
-    @property
-    def trains(self) -> bool:
-        """Whether a process trains in its run directory."""
-        if not self.run.is_dir():
-            return False
-        try:
-            with FileLock(self.run / ".lock", timeout=0):
-                return False
-        except Timeout:
-            return True
-
-    @property
-    def step(self) -> int:
-        """The step that its log has reached."""
-        from ccigkit.commands.run import Run
-
-        log = Run(self.run).read_log()
-        return int(log[-1]["step"]) if log else 0
-
-    @property
-    def state(self) -> str:
-        """done, failed, training or waiting, in words."""
-        if (ended := self.ended) is not None:
-            return f"failed: {ended['failed']}" if ended["failed"] else "done"
-        return "training" if self.trains else "waiting"
-
-
-def trials(folder: Path) -> list[Trial]:
-    """The trials of a folder, by name."""
-    return [Trial(folder, path.stem) for path in sorted(folder.glob("*.toml"))]
+KEYS = ("grid", "except", "search", "evaluate")
+GRAPHS = "graphs"  # the folder of the graphs that trials share
 
 
 def lay_out(file: Path, folder: Path) -> Mapping[str, Any]:
-    """Write the trials of a grid into its folder, where they are not yet; what to evaluate at its end.
+    """Write the trials of a grid into its folder, where they are not yet; of a search, what is sought.
+
+    Returns:
+        The file's tables.
 
     Raises:
-        ConfigError: where the file is no grid, or the folder has another's trials.
+        ConfigError: where the file is neither, or the folder has another's trials.
     """
     content = read_grid(file)
+    if "search" in content:
+        ranges = Search.of(content, str(file)).ranges
+        configured(content, {k: v[0] if isinstance(v, list) else v["low"] for k, v in ranges.items()}, str(file))
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".layout.lock"):
+            begin(folder, content, str(file))
+        return content
     wanted = {name: config.to_toml() for name, config in configurations(content, str(file)).items()}
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".layout.lock"):
@@ -128,15 +67,14 @@ def lay_out(file: Path, folder: Path) -> Mapping[str, Any]:
         for name, text in wanted.items():
             if not (trial := Trial(folder, name)).config.exists():
                 write_text(trial.config, text)
-    evaluate: Mapping[str, Any] = content.get("evaluate", {})
-    return evaluate
+    return content
 
 
 def read_grid(file: Path) -> dict[str, Any]:
     """The tables of a grid's file.
 
     Raises:
-        ConfigError: where it cannot be read or names no grid.
+        ConfigError: where it cannot be read, or names neither a grid nor a search.
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -144,7 +82,11 @@ def read_grid(file: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read the grid {file}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from None
+    if isinstance(content.get("search"), dict) and "grid" not in content:
+        return content
     grid = content.get("grid")
+    if "search" in content:
+        raise ConfigError(f"{file} has [search] and [grid]; a search takes a list of values too, so keep that alone")
     if not isinstance(grid, dict) or not grid or not all(isinstance(v, list) and v for v in grid.values()):
         raise ConfigError(f'{file} needs a table [grid] of lists, such as "scm.name" = ["linear", "nonlinear"]')
     return content
@@ -159,19 +101,30 @@ def configurations(content: Mapping[str, Any], source: str) -> dict[str, Config]
     grid, exceptions = content["grid"], content.get("except", [])
     for key in (key for one in exceptions for key in one if key not in grid):
         raise ConfigError(f"{source}: except: " + one_of("key of the grid", key, grid))
-    fixed: Tables = {key: table for key, table in content.items() if key not in KEYS}
     found: dict[str, Config] = {}
     for values in itertools.product(*grid.values()):
         chosen = dict(zip(grid, values, strict=True))
         if any(all(chosen[key] == value for key, value in one.items()) for one in exceptions):
             continue
-        words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen.items()]
-        name = re.sub(r"[^\w.,=-]+", "_", ",".join(word.removeprefix("train.") for word in words))
-        config = Config.resolve([(source, fixed), (name, parse_settings(words))])
+        name, config = configured(content, chosen, source)
         if name in found:
             raise ConfigError(f"{source}: two combinations are called {name}")
         found[name] = config
     return found
+
+
+def configured(content: Mapping[str, Any], chosen: Mapping[str, Any], source: str) -> tuple[str, Config]:
+    """Name and configuration of a choice of options, {"scm.hidden": 64}, in what a file fixes."""
+    fixed: Tables = {key: table for key, table in content.items() if key not in KEYS}
+    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen.items()]
+    short = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in chosen.items()}
+    name = ",".join(f"{key.removeprefix('train.')}={_shown(value)}" for key, value in short.items())
+    config = Config.resolve([(source, fixed), (name, parse_settings(words))])
+    return re.sub(r"[^\w.,=-]+", "_", name), config
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def work(folder: Path, words: tuple[str, ...] = (sys.executable, "-m", "ccigkit")) -> None:
@@ -182,33 +135,55 @@ def work(folder: Path, words: tuple[str, ...] = (sys.executable, "-m", "ccigkit"
         words: what starts ccigkit.
     """
     killed = Counter[str]()
-    while any(trial.ended is None for trial in trials(folder)):
+    while True:
+        content = searched(folder)
         played = False
         for trial in trials(folder):
             with trial.claim() as mine:
                 if not mine or trial.ended is not None:
                     continue
-                played, code = True, play(trial, words)
+                played, code = True, play(trial, words, content)
                 if code in ASKED:
                     return
                 killed[trial.name] += code < 0
                 if killed[trial.name] == KILLS:
                     trial.end(f"killed by signal {-code}, {KILLS} times", 0.0)
-        if not played:
-            time.sleep(0.5)  # what others train may come back, where they are lost
+        if content is not None and not played:
+            played = proposed(folder, content, partial(configured, content, source=str(folder)))
+        if played:
+            continue
+        if all(trial.ended is not None for trial in trials(folder)):
+            return
+        time.sleep(0.5)  # what others train may come back, where they are lost
 
 
-def play(trial: Trial, words: tuple[str, ...]) -> int:
-    """Train a trial to its end, from where it was left; the exit code. Stopped or killed, it stays open."""
+def play(trial: Trial, words: tuple[str, ...], content: Mapping[str, Any] | None = None) -> int:
+    """Train a trial to its end, from where it was left; the exit code. Stopped or killed, it stays open.
+
+    Where its worker is killed, the training notices, saves and ends. Of a search, with its tables as `content`, what
+    came of the trial is measured.
+    """
     begun = time.monotonic()
-    command = [*words, "train", "--config", str(trial.config), "--run", str(trial.run)]
+    shared = f"train.graphs={(trial.folder / GRAPHS).resolve()}"
+    command = [*words, "train", "--config", str(trial.config), "--run", str(trial.run), shared]
+    env = {**os.environ, WORKER: str(os.getpid())}
     with (trial.folder / f"{trial.name}.log").open("ab") as log:
-        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
+        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env, check=False)  # noqa: S603
     code = done.returncode
     if code in ASKED or code < 0:
         return code
-    last = (trial.folder / f"{trial.name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    trial.end(f"{last[-1] if last else 'no word'} (exit code {code})" if code else "", time.monotonic() - begun)
+    failed, value = "", None
+    if code:
+        last = (trial.folder / f"{trial.name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        failed = f"{last[-1] if last else 'no word'} (exit code {code})"
+    elif content is not None:
+        try:
+            value = Search.of(content, str(trial.folder)).value(trial, content.get("evaluate", {}))
+        except UserError as error:
+            failed = str(error)
+        if value is not None and not math.isfinite(value):
+            failed, value = f"what it is measured by is {value}", None
+    trial.end(failed, time.monotonic() - begun, value)
     return code
 
 
@@ -262,7 +237,7 @@ def grid(file: Path, folder: Path, engine: str, workers: int, console: Console, 
     """
     if engine not in ENGINES:
         raise ConfigError("--engine: " + one_of("engine", engine, ENGINES))
-    evaluate = lay_out(file, folder)
+    content = lay_out(file, folder)
     if not status:
         before = ""
 
@@ -279,8 +254,8 @@ def grid(file: Path, folder: Path, engine: str, workers: int, console: Console, 
         return
     ended = [trial for trial in trials(folder) if trial.ended is not None]
     well = [trial.run for trial in ended if trial.state == "done"]
-    if evaluate and well:
-        compare(well, folder, evaluate, console)
+    if content.get("evaluate") and well:
+        compare(well, folder, content["evaluate"], console)
     if failed := len(ended) - len(well):
         raise UserError(f"{failed} of {len(ended)} trials failed; delete their .json in {folder} to try them again")
 
@@ -302,8 +277,18 @@ def counted(folder: Path) -> str:
 
 
 def overview(folder: Path) -> Table:
-    """Every trial, its state and its step."""
-    table = Table("trial", "state", "step", title=str(folder))
-    for trial in trials(folder):
-        table.add_row(plain(trial.name), plain(trial.state), str(trial.step))
+    """Every trial, its state and its step; of a search, the best first, by what came of it."""
+    content = searched(folder)
+    if content is None:
+        table = Table("trial", "state", "step", title=str(folder))
+        for trial in trials(folder):
+            table.add_row(plain(trial.name), plain(trial.state), str(trial.step))
+        return table
+    search = Search.of(content, str(folder))
+    sign = -1 if search.way == "maximise" else 1
+    values = {trial: (trial.ended or {}).get("value", math.inf * sign) for trial in trials(folder)}
+    table = Table("trial", "state", "step", search.target, title=f"{folder}: {search.way} {search.target}")
+    for trial, value in sorted(values.items(), key=lambda pair: pair[1] * sign):
+        shown = f"{value:.4g}" if math.isfinite(value) else ""
+        table.add_row(plain(trial.name), plain(trial.state), str(trial.step), shown)
     return table

@@ -29,7 +29,7 @@ from ccigkit.component.registry import Assembly, registry
 from ccigkit.data.base import DataModule
 from ccigkit.errors import CheckpointError, ConfigError, DataError
 from ccigkit.evaluation.watch import Watch
-from ccigkit.files import write_json, write_text
+from ccigkit.files import expanded, write_json, write_text
 from ccigkit.model.calibration import calibrations, fit_degrees
 from ccigkit.model.files import save_model
 from ccigkit.model.model import CausalImageModel
@@ -44,6 +44,7 @@ from ccigkit.show.training import training_picture
 from ccigkit.structure.assess.falsify import in_a_line
 from ccigkit.structure.base import JointStructureLearner
 from ccigkit.structure.joint import JointStructure
+from ccigkit.structure.kept import kept_graph, key_of
 from ccigkit.structure.learned import Learned
 from ccigkit.structure.readings import directed
 from ccigkit.training.batches import batches
@@ -252,14 +253,29 @@ def learn_or_recall(
     """The graph that a run is begun with: the first process learns or reads it, and the others are told."""
     if team.first:
         with torch.random.fork_rng(devices=[]):  # so that how a learner draws does not change what the networks draw
-            learned = (
-                recall_graph(config, run, table, data, state) if state else learn_graph(config, table, data.knowledge)
-            )
+            learned = recall_graph(config, run, table, data, state) if state else learn_once(config, table, data)
         team.told(learned.graph.to_toml())
         return learned
     learner = config["structure"].build({"names": table.names})
     knowledge = config.knowledge.added_to(data.knowledge, table.names)
     return Learned(CausalGraph.of_toml(team.told()), learner, 0.0, knowledge)
+
+
+def learn_once(config: Config, table: Table, data: DataModule) -> Learned:
+    """The graph of a table; where trainings share theirs (`train.graphs`), the first to need it learns it.
+
+    A learner that goes on with the images learns by itself, as it needs its state too.
+    """
+    learner = config["structure"].build({"names": table.names})
+    goes_on = config.train.schedule == "joint" and isinstance(learner, JointStructureLearner)
+    if not config.train.graphs or goes_on:
+        return learn_graph(config, table, data.knowledge)
+    knowledge = config.knowledge.added_to(data.knowledge, table.names)
+    plugins = [file.to_toml() for file in config.plugins]
+    key = key_of({**config["structure"].table, "plugins": plugins}, table, knowledge)
+    begun = time.perf_counter()
+    graph = kept_graph(expanded(config.train.graphs), key, lambda: learn_graph(config, table, data.knowledge).graph)
+    return Learned(graph, learner, time.perf_counter() - begun, knowledge)
 
 
 def recall_graph(config: Config, run: Run, table: Table, data: DataModule, state: State) -> Learned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -14,11 +15,15 @@ GRACE = 2.0  # seconds in which a second Ctrl-C is still the first: keys bounce,
 NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")  # of schedulers and closed terminals; not every system has all
 
 
+WORKER = "CCIGKIT_WORKER"  # of the environment: the number of the process that started this one and waits for it
+
+
 @contextmanager
 def leaving_at_once(tell: Callable[[str], None]) -> Iterator[None]:
     """Leave with `STOPPED` and a word where SIGTERM, SIGHUP or SIGUSR1 asks to stop and no step is being played.
 
-    Until the first step, and after the last, there is nothing to save. Ctrl-C interrupts as ever.
+    Until the first step, and after the last, there is nothing to save. Ctrl-C interrupts as ever. The end of a worker
+    that started this process (`WORKER`) is taken for SIGTERM, then and while steps are played.
     """
 
     def stop(number: int, frame: object) -> None:
@@ -26,7 +31,20 @@ def leaving_at_once(tell: Callable[[str], None]) -> Iterator[None]:
         raise SystemExit(STOPPED)
 
     with _handling(stop):
+        if worker := os.environ.pop(WORKER, ""):  # which is not that of processes started here
+            watching(int(worker), lambda: os.kill(os.getpid(), signal.SIGTERM))
         yield
+
+
+def watching(parent: int, then: Callable[[], None]) -> None:
+    """Do something, in a thread, where the process that started this one has ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        then()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

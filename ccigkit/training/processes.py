@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from torch import distributed as dist
 
 from ccigkit.errors import ConfigError, UserError
 from ccigkit.training.devices import seed_all
+from ccigkit.training.interrupts import watching
 
 CPU = torch.device("cpu")
 
@@ -68,7 +67,7 @@ class Team:
             flat = torch.cat([tensor.detach().reshape(-1) for tensor in of_type])
             with _asking():
                 dist.all_reduce(flat)
-            _put(of_type, flat / self.count)
+            _put(of_type, flat.div_(self.count))
 
     def follow(self, tensors: Sequence[Tensor]) -> None:
         """Put the first process's tensor in the place of each."""
@@ -182,7 +181,7 @@ def join(processes: int, device: str) -> Team:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     environment = {"torchrun": TorchElasticEnvironment, "srun": SLURMEnvironment, "": LightningEnvironment}[launcher]()
     if not launcher and environment.creates_processes_externally:
-        _leave_with(os.getppid())
+        watching(os.getppid(), lambda: os._exit(1))  # whatever this one waits for
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu", devices=here, num_nodes=machines, strategy="ddp", plugins=[environment]
     )
@@ -194,14 +193,3 @@ def leave() -> None:
     """Part from the others, at the end."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _leave_with(parent: int) -> None:
-    """End this process where the one that started it has ended, whatever this one waits for."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
