@@ -180,8 +180,8 @@ def test_mdl_takes_a_table_for_causes_that_act_together_and_a_regression_for_tho
     a, b, c = (rng.random((3, 4000)) < 0.4).astype(float)
     either, sums = rng.random((2, 4000)) < [0.1 + 0.8 * (a != b), expit(2 * (a + b + c) - 3)]
     score = MDL(columns := Labels(np.column_stack([a, b, c, either, sums]).astype(float)))
-    assert score.local(3, (0, 1)) == pytest.approx(QNML(columns).local(3, (0, 1)) - math.log(6))  # 2 of 4 others
-    intercept, which = math.log(4000) / 2, math.log(4)
+    assert score.local(3, (0, 1)) == pytest.approx(QNML(columns).local(3, (0, 1)) - math.log(6) / 2)  # 2 of 4 others
+    intercept, which = math.log(4000) / 2, math.log(4) / 2
     assert score.local(4, (0, 1, 2)) == pytest.approx(Logistic(columns).local(4, (0, 1, 2)) - intercept - which)
     assert score.local(4, (0, 1, 2)) > QNML(columns).local(4, (0, 1, 2)) - which + 3
 

@@ -134,8 +134,8 @@ class MDL(QNML):
     regression that of Logistic, whose intercepts cost as its slopes do. So causes that act together and causes that add
     up are both found in one graph. Within an equivalence class graphs score nearly alike.
 
-    Of many attributes some raise a fit by chance, so to say which are the causes costs what coding it takes, as in the
-    extended BIC (Chen and Chen, 2008, gamma 1).
+    Of many attributes some raise a fit by chance, so to say which are the causes costs half of what coding it takes, as
+    in the extended BIC (Chen and Chen, 2008, gamma 1/2).
     """
 
     exact = False
@@ -167,7 +167,7 @@ class MDL(QNML):
 
     def naming(self, causes: int) -> float:
         """What it costs to say which of the other attributes so many causes are."""
-        return math.log(math.comb(self.size - 1, causes) or 1)
+        return math.log(math.comb(self.size - 1, causes) or 1) / 2
 
     def _regression(self, target: int, causes: tuple[int, ...]) -> float:
         """What a regression on these causes costs."""
