@@ -19,7 +19,7 @@ from ccigkit.pixels import to_float
 
 MOST, BATCH = 128, 64  # held-out images of a look, and as many new ones; how many at a time
 PERIODS = 2, 4  # pixels, of the grids that up-sampling leaves
-WORSE = 1.5  # times the least distance so far, beyond which new images are said to get worse
+WORSE = 1.25  # times the least distance so far, beyond which new images are said to get worse
 YOUNG = 200  # steps before which a model is not yet held against an average picture
 
 

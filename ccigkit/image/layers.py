@@ -62,7 +62,7 @@ class Doubling(nn.Module):
         """The kernel [into, out, 4, 4] of the transposed convolution."""
         if self.weight.shape[-1] == 4:
             return self.weight
-        return F.avg_pool2d(F.pad(self.weight, (1, 1, 1, 1)), 2, stride=1, divisor_override=1)
+        return 4 * F.avg_pool2d(F.pad(self.weight, (1, 1, 1, 1)), 2, stride=1)  # the sums: ONNX knows no other divisor
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         saved = state.get(f"{prefix}weight")
