@@ -109,7 +109,7 @@ def test_two_workers_search_and_a_restart_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["held-out.psnr", "composition.psnr"])
 def test_the_command_searches_by_a_term_or_a_metric(target: str, tmp_path: Path) -> None:
     file, folder = tmp_path / "s.toml", tmp_path / "out"
-    search = f'[search]\nmaximise = "{target}"\ntrials = 2\n"train.ema" = {{ low = 0.1, high = 0.9 }}\n'
+    search = f'[search]\nmaximise = "{target}"\ntrials = 2\n"train.ema" = {{ low = 0.0, high = 0.15 }}\n'
     small = SMALL.replace('[grid]\n"train.seed" = [0, 1]\n', search).replace("watch_every = 0", "watch_every = 2")
     file.write_text(small)
     done = ccigkit("grid", file, "--out", folder)
