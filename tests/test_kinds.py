@@ -176,7 +176,7 @@ def test_the_flags_that_help_lists_are_those_of_our_kinds() -> None:
 def test_what_may_change_as_a_run_goes_on_is_declared_with_the_option() -> None:
     options = options_of(Settings)
     assert {name for name, option in options.items() if option.role.may_change} == {
-        "steps", "device", "accumulate", "processes", "watch_every", "track",
+        "steps", "device", "accumulate", "processes", "watch_every", "track", "graphs",
         "checkpoint_every", "checkpoints", "best", "full_disk", "sample_every",
     }  # fmt: skip
     assert options["seed"].role is Role.SEED
