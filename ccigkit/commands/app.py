@@ -214,7 +214,7 @@ def graph(
 
 @app.command()
 def grid(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to combine, under [grid].")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to combine, in its table grid.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; default runs/FILE.")] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="How many trainings at a time.")] = 1,
     engine: Annotated[str, typer.Option(metavar="NAME", help="What starts workers: local, submitit or ray.")] = "local",
