@@ -265,9 +265,15 @@ def compare(runs: list[Path], folder: Path, wanted: Mapping[str, Any], console: 
     from ccigkit.commands.evaluate import Request, judge
 
     command = shlex.join(["ccigkit", *sys.argv[1:]])
-    results, report = folder / "results.json", folder / "report.html"
-    metrics = wanted.get("metrics", ())
-    judge(Request(runs, "", "", metrics, {}, False, wanted.get("device", "auto"), results, report, command), console)
+    request = Request(
+        runs,
+        metrics=wanted.get("metrics", ()),
+        device=wanted.get("device", "auto"),
+        json=folder / "results.json",
+        html=folder / "report.html",
+        command=command,
+    )
+    judge(request, console)
 
 
 def counted(folder: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ccigkit.commands.run import Run
 from ccigkit.files import write_json
 
 
@@ -73,8 +74,6 @@ class Trial:
     @property
     def step(self) -> int:
         """The step that its log has reached."""
-        from ccigkit.commands.run import Run
-
         log = Run(self.run).read_log()
         return int(log[-1]["step"]) if log else 0
 

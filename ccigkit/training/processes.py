@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -60,24 +60,21 @@ class Team:
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Put the mean over all processes in the place of each tensor."""
-        if self.count == 1:
-            return
-        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-            of_type = [tensor for tensor in tensors if tensor.dtype == dtype]
-            flat = torch.cat([tensor.detach().reshape(-1) for tensor in of_type])
-            with _asking():
-                dist.all_reduce(flat)
-            _put(of_type, flat.div_(self.count))
+        self._exchange(tensors, lambda flat: (dist.all_reduce(flat), flat.div_(self.count)))
 
     def follow(self, tensors: Sequence[Tensor]) -> None:
         """Put the first process's tensor in the place of each."""
+        self._exchange(tensors, lambda flat: dist.broadcast(flat, 0))
+
+    def _exchange(self, tensors: Sequence[Tensor], change: Callable[[Tensor], object]) -> None:
+        """Let `change` change all tensors of a type, laid end to end, at once."""
         if self.count == 1:
             return
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
             of_type = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.detach().reshape(-1) for tensor in of_type])
             with _asking():
-                dist.broadcast(flat, 0)
+                change(flat)
             _put(of_type, flat)
 
     def most(self, number: int) -> int:
